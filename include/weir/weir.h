@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+/*
+ * weir: a thread-safe readiness reactor for Linux.
+ *
+ * A poll owns an epoll set. Any number of threads hold registry handles to it and register, change and remove
+ * descriptors at any time, while one thread at a time waits. Nothing of a registration is handed out after its
+ * weir_deregister() returned, and weir_defer() says when what its token points to may be freed.
+ *
+ * Conventions. They hold for every call that does not say otherwise.
+ *   Result     0 or a count; on failure a negative errno, outputs untouched, and what was registered stays as it was.
+ *   Errors     Looked for in this order: -EINVAL (a null or bad argument), -ECHILD (this process was forked from the
+ *              one that made the poll), -ESHUTDOWN (the poll is destroyed), then the state of the descriptor.
+ *   Threads    Any thread, at any time, against every other call. Calls about one descriptor take effect one at a time.
+ *   Signals    Only weir_waker_wake() may be called from a signal handler.
+ *   Blocking   Never, except weir_poll_wait() and weir_synchronize(). A call about a descriptor waits for another call
+ *              about the same descriptor, no longer than that one's epoll_ctl(2) takes.
+ *   Ownership  Descriptors are borrowed: never closed, never duplicated. Destructors take NULL.
+ *   Ordering   What a thread wrote before it called is visible to the thread that takes the event which results.
+ *
+ * Which calls may run against which. + any time; - the caller keeps them apart.
+ *
+ *                           wait   next, clear     registry calls,   release of   destroy of   destroy of
+ *                                  same  other     defer, wake       own handle   the poll     the waker
+ *                                  batch batch
+ *   weir_poll_wait          -EBUSY   -     +            +                +            +            +
+ *   weir_events_next/clear    -      -     +            +                +            +            +
+ *   registry calls, defer     +      +     +            +                -            +            +
+ *   weir_waker_wake           +      +     +            +                +            +            -
+ *
+ * The guarantees, in brief; tests cite the numbers.
+ *   G1  Any thread: registry calls and wakes run at any time; none blocks on the waiting thread.
+ *   G2  One waiter: a second one gets -EBUSY; the role may pass on while the first still reads its batch.
+ *   G3  Happens-before: by C11 atomics of the library, from each call to the event or function it causes.
+ *   G4  Nothing after deregister, not even from a batch fetched before. So for a replaced token or interest.
+ *   G5  Nothing wrong after a descriptor number is closed and reused, duplicates or not.
+ *   G6  Deferred functions run once, when every batch that was open at weir_defer() is closed.
+ *   G7  Nothing lost: short batches, half-read batches, failed calls and interrupted waits keep every event.
+ *   G8  Modes: edge, level, one-shot with a rearm that costs no system call.
+ *   G9  Wakes: any number of wakers, coalescing, async-signal-safe, free of system calls while the poll is awake.
+ *   G10 Lifetimes: every object may be destroyed in any order; the last one frees the core.
+ *   G11 Fork: a child gets -ECHILD and never touches its parent's poll.
+ *   G12 Errors: a negative errno, never an abort, a log line or a changed signal disposition.
+ * Not promised: that an operation will succeed after its event (spurious readiness is allowed), fairness beyond
+ * "every ready descriptor comes within a bounded number of waits", and any order between descriptors.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WEIR_PUBLIC __attribute__((visibility("default")))
+#else
+#define WEIR_PUBLIC
+#endif
+
+struct weir_poll;
+struct weir_registry;
+struct weir_events;
+struct weir_waker;
+
+/* ---------------------------------------------------------------- values */
+
+/* The caller's mark of a registration, returned unchanged with each of its events. */
+typedef uint64_t weir_token;
+
+/* A moment in the life of a poll; see weir_epoch_now(). */
+typedef uint64_t weir_epoch;
+
+/*
+ * What a registration asks for: one or more directions, and at most one of the modes LEVEL and ONESHOT.
+ * Without either it is edge-triggered: an event for each new readiness; read or write until -EAGAIN.
+ * Refused with -EINVAL: unknown bits, no direction, LEVEL with ONESHOT, EXCLUSIVE with ONESHOT or PRIORITY.
+ */
+typedef uint32_t weir_interest;
+
+#define WEIR_READABLE  UINT32_C(0x001) /* data to read, or the end of it */
+#define WEIR_PRIORITY  UINT32_C(0x002) /* exceptional conditions, such as out-of-band data */
+#define WEIR_WRITABLE  UINT32_C(0x004) /* room to write */
+#define WEIR_LEVEL     UINT32_C(0x100) /* an event in every wait while ready */
+#define WEIR_ONESHOT   UINT32_C(0x200) /* one event, then silence until weir_rearm() or weir_reregister() */
+#define WEIR_EXCLUSIVE UINT32_C(0x400) /* of several polls that watch it, wake one (EPOLLEXCLUSIVE); register only */
+
+/* One event. readiness holds epoll(7) bits; ask the weir_event_is_*() functions. */
+struct weir_event {
+        weir_token token;
+        uint32_t readiness;
+};
+
+/* A pointer as a token and back. The pointer is not looked at. */
+WEIR_PUBLIC weir_token weir_ptr_token(const void *ptr);
+WEIR_PUBLIC void *weir_token_ptr(weir_token token);
+
+/* ---------------------------------------------------------------- poll */
+
+/*
+ * Makes a poll: an epoll set and an eventfd, both close-on-exec.
+ * Ownership: the caller destroys *ret_poll. Errors: -EINVAL, -EMFILE, -ENFILE, -ENOMEM: nothing is left.
+ */
+WEIR_PUBLIC int weir_poll_create(struct weir_poll **ret_poll);
+
+/*
+ * Ends the poll: from now on waits and registry calls get -ESHUTDOWN (deregister and defer still work), open batches
+ * hand out nothing more, and a wait in progress on another thread returns -ESHUTDOWN. The memory and the descriptors
+ * go with the last of poll, registries, wakers, and events objects last used with it. No call may begin with the pointer afterwards.
+ */
+WEIR_PUBLIC void weir_poll_destroy(struct weir_poll *poll);
+
+/* The registry of a poll. Ownership: borrowed, valid until weir_poll_destroy(); clone it to keep it. NULL for NULL. */
+WEIR_PUBLIC struct weir_registry *weir_poll_registry(struct weir_poll *poll);
+
+/*
+ * Closes the batch open in events, waits until something is ready, and opens a new batch there.
+ *   poll     whose waiting role the calling thread takes until the call returns
+ *   events   where the batch goes; the calling thread owns the batch until it is closed
+ *   timeout  how long to wait: NULL for ever, {0, 0} not at all; nanoseconds, never cut short, absurdly long ones saturate
+ * Returns how many events were fetched, 0 after the timeout. weir_events_next() may hand out fewer: those whose
+ * registration has gone by then are dropped. Closing the former batch may run deferred functions on this thread.
+ * Errors: -EBUSY another thread waits; -EINVAL, -ECHILD, -ESHUTDOWN: none of these touches the batch open in events.
+ * -EINTR a signal handler ran and nothing was ready. After -EINTR and after 0 no batch is open. No event is lost.
+ * Blocking: yes. Not a cancellation point.
+ */
+WEIR_PUBLIC int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const struct timespec *timeout);
+
+/*
+ * A descriptor that polls readable while weir_poll_wait() has something to look at, to nest the poll in another loop.
+ * Returns the same one each time. Once it was asked for, wakes of an idle poll always write to the eventfd.
+ * Ownership: the poll's; do not close it, do not read it. Errors: -EMFILE, -ENFILE, -ENOMEM.
+ */
+WEIR_PUBLIC int weir_poll_fd(struct weir_poll *poll);
+
+/* ---------------------------------------------------------------- registry */
+
+/*
+ * Another handle to the same registry. Costs no descriptor and no allocation, cannot fail.
+ * Ownership: the caller releases it. NULL for NULL.
+ */
+WEIR_PUBLIC struct weir_registry *weir_registry_clone(struct weir_registry *registry);
+
+/* Gives one cloned handle back. Not for the handle borrowed from weir_poll_registry(). Registrations stay. */
+WEIR_PUBLIC void weir_registry_release(struct weir_registry *registry);
+
+/* As weir_poll_fd(). */
+WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
+
+/*
+ * Starts to watch a descriptor. If it is ready already, an event comes.
+ *   fd        borrowed; deregister it before closing it, or after, or register its number anew
+ *   token     comes back with each event
+ *   interest  directions and mode
+ * Errors: -EBADF fd is not open; -EEXIST it is registered here already, and that registration is untouched; -EPERM it
+ * cannot be polled (a regular file); -EINVAL also for the poll's own descriptor; -ELOOP too deep a nesting of epoll
+ * sets; -ENOSPC the user's limit of watches (/proc/sys/fs/epoll/max_user_watches); -ENOMEM.
+ * The first registration of a descriptor number may allocate, later ones never do.
+ */
+WEIR_PUBLIC int weir_register(struct weir_registry *registry, int fd, weir_token token, weir_interest interest);
+
+/*
+ * Replaces token, interest and mode, and looks at the descriptor afresh: if it is ready, an event comes. Nothing under
+ * the old token or of an interest withdrawn is handed out after the return.
+ * Errors: -ENOENT not registered (-EBADF if fd is not even open), or closed and reused meanwhile; -EBADF fd was closed;
+ * -EINVAL also for WEIR_EXCLUSIVE and for a registration that is exclusive; -ENOMEM.
+ */
+WEIR_PUBLIC int weir_reregister(struct weir_registry *registry, int fd, weir_token token, weir_interest interest);
+
+/*
+ * Arms a one-shot registration again without a system call.
+ *   interest  directions alone; the mode stays. While it is still armed, they replace the armed ones.
+ * The caller states that it has drained each direction it names: met -EAGAIN, or on a stream a short count. What came
+ * after that is not missed. Directions that this registration never asked for before cost one epoll_ctl(2).
+ * An event may come back without new data now and then.
+ * Errors: -ENOENT not registered (-EBADF if fd is not even open); -EINVAL also when it is not one-shot; and, for a new
+ * direction only, those of weir_reregister().
+ */
+WEIR_PUBLIC int weir_rearm(struct weir_registry *registry, int fd, weir_interest interest);
+
+/*
+ * Replaces the token alone, without a system call. Readiness that is pending comes under the new one; the old one is
+ * not handed out after the return. Errors: -ENOENT not registered (-EBADF if fd is not even open).
+ */
+WEIR_PUBLIC int weir_retoken(struct weir_registry *registry, int fd, weir_token token);
+
+/*
+ * Ends a registration: no weir_events_next() that begins after the return hands out an event of it. May be called after
+ * close(2), until the number is registered anew, and after the poll was destroyed. Succeeds even when the kernel has
+ * nothing to remove any more. Errors: -ENOENT not registered (-EBADF if fd is not even open).
+ */
+WEIR_PUBLIC int weir_deregister(struct weir_registry *registry, int fd);
+
+/* ---------------------------------------------------------------- sources */
+
+struct weir_source_ops;
+
+/* Anything made of descriptors or wakers that can register itself. Embed it and find the rest by its address. */
+struct weir_source {
+        const struct weir_source_ops *ops;
+};
+
+/*
+ * What a source does. Each gets the arguments of the weir_source_*() call and returns 0 or a negative errno; a failing
+ * one leaves nothing half registered. A member may be NULL: then that call returns -EINVAL.
+ */
+struct weir_source_ops {
+        int (*register_source)(struct weir_registry *, struct weir_source *, weir_token, weir_interest);
+        int (*reregister_source)(struct weir_registry *, struct weir_source *, weir_token, weir_interest);
+        int (*deregister_source)(struct weir_registry *, struct weir_source *);
+};
+
+/* Call the source's own function after the checks that every call makes. Errors: those, and what the source returns. */
+WEIR_PUBLIC int weir_source_register(struct weir_registry *registry, struct weir_source *source, weir_token token,
+                                     weir_interest interest);
+WEIR_PUBLIC int weir_source_reregister(struct weir_registry *registry, struct weir_source *source, weir_token token,
+                                       weir_interest interest);
+WEIR_PUBLIC int weir_source_deregister(struct weir_registry *registry, struct weir_source *source);
+
+/* ---------------------------------------------------------------- reclamation */
+
+/* A node to embed in what is to be freed. Its members are the library's between weir_defer() and the call of fn. */
+struct weir_deferred {
+        struct weir_deferred *next;
+        void (*fn)(struct weir_deferred *node);
+};
+
+/*
+ * Runs fn(node) exactly once, when every batch that is open now has been closed; at once, on the caller, if none is.
+ * A wait in progress holds nothing up. After weir_deregister() this is the moment to free what the token points to.
+ *   node  in use until fn is called; fn may free it
+ *   fn    runs on the thread that closed the last of those batches, under no lock of the library; it may call anything.
+ *         A defer made inside it runs after it, not nested.
+ * Call it without locks that fn takes. Never fails, allocates or blocks. In a forked child fn runs at once.
+ * Ordering: what the caller did before, and what any thread did with those batches before closing them, is visible to fn.
+ */
+WEIR_PUBLIC void weir_defer(struct weir_registry *registry, struct weir_deferred *node,
+                            void (*fn)(struct weir_deferred *node));
+
+/*
+ * Waits for the moment at which weir_defer() would run its function. Works after the poll was destroyed.
+ * Errors: -EDEADLK the calling thread owns an open batch or is inside a deferred function. Blocking: yes.
+ */
+WEIR_PUBLIC int weir_synchronize(struct weir_registry *registry);
+
+/* The present moment; weir_epoch_passed() tells when every batch open at it is closed. 0 for NULL and in a child. */
+WEIR_PUBLIC weir_epoch weir_epoch_now(struct weir_registry *registry);
+
+/* Whether every batch that was open at that weir_epoch_now() is closed. If so, ordered as in weir_defer(). */
+WEIR_PUBLIC bool weir_epoch_passed(struct weir_registry *registry, weir_epoch epoch);
+
+/* ---------------------------------------------------------------- events */
+
+/*
+ * Makes room for a batch of up to capacity events (at least 1). It may be used with one poll after another.
+ * Ownership: the caller destroys *ret_events. Errors: -EINVAL also for a capacity that epoll_wait(2) refuses; -ENOMEM.
+ */
+WEIR_PUBLIC int weir_events_create(unsigned capacity, struct weir_events **ret_events);
+
+/* Closes the open batch as weir_events_clear() does, and frees the object. */
+WEIR_PUBLIC void weir_events_destroy(struct weir_events *events);
+
+/*
+ * Takes the next event of the batch. False when there is none left, none is open, or the poll is destroyed.
+ * Threads: one at a time; the batch may be handed to another thread, which then owns it too.
+ */
+WEIR_PUBLIC bool weir_events_next(struct weir_events *events, struct weir_event *ret_event);
+
+/* Closes the batch: what was not read comes again in a later wait, and deferred functions that waited for it run. */
+WEIR_PUBLIC void weir_events_clear(struct weir_events *events);
+
+/* How many events fit. 0 for NULL. */
+WEIR_PUBLIC unsigned weir_events_capacity(const struct weir_events *events);
+
+/* Whether nothing is left to read. Threads: as weir_events_next(). */
+WEIR_PUBLIC bool weir_events_is_empty(const struct weir_events *events);
+
+/* What an event says. False for NULL. */
+WEIR_PUBLIC bool weir_event_is_readable(const struct weir_event *event);     /* IN or PRI */
+WEIR_PUBLIC bool weir_event_is_writable(const struct weir_event *event);     /* OUT */
+WEIR_PUBLIC bool weir_event_is_priority(const struct weir_event *event);     /* PRI */
+WEIR_PUBLIC bool weir_event_is_error(const struct weir_event *event);        /* ERR */
+WEIR_PUBLIC bool weir_event_is_read_closed(const struct weir_event *event);  /* HUP, or IN with RDHUP */
+WEIR_PUBLIC bool weir_event_is_write_closed(const struct weir_event *event); /* HUP, or OUT with ERR, or ERR alone */
+
+/* ---------------------------------------------------------------- wakers */
+
+/*
+ * Makes a waker: a way to make weir_poll_wait() return a (readable) event with this token from any thread. Any number
+ * of them share the poll's one eventfd.
+ * Ownership: the caller destroys *ret_waker. Errors: -ENOMEM.
+ */
+WEIR_PUBLIC int weir_waker_create(struct weir_registry *registry, weir_token token, struct weir_waker **ret_waker);
+
+/*
+ * Makes the current or the next wait return an event with the waker's token. Wakes coalesce until that event is taken
+ * by weir_events_next(); one after that makes a new event. Async-signal-safe; keeps errno.
+ */
+WEIR_PUBLIC int weir_waker_wake(struct weir_waker *waker);
+
+/* Ends the waker: no event of it is handed out after the return. No call may begin with the pointer afterwards. */
+WEIR_PUBLIC void weir_waker_destroy(struct weir_waker *waker);
+
+/* ---------------------------------------------------------------- looking inside */
+
+/* Figures of a registry: counts since the poll was made, but for the first four, which are of now. */
+struct weir_stats {
+        uint64_t registered;     /* descriptors registered */
+        uint64_t wakers;         /* wakers alive */
+        uint64_t batches;        /* batches open */
+        uint64_t capacity;       /* descriptors for which memory is set aside, 32 bytes each */
+        uint64_t waits;          /* waits that returned a batch, 0 or -EINTR */
+        uint64_t events;         /* events handed out */
+        uint64_t stale;          /* events fetched and dropped, because their registration had gone */
+        uint64_t wakes;          /* waker events handed out */
+        uint64_t eventfd_writes; /* writes to the eventfd, to wake a sleeping waiter or an outer set */
+        uint64_t requeued;       /* events left unread in a closed batch that come again without the kernel's help */
+        uint64_t rebuilds;       /* times the epoll set was made anew to get rid of a level-triggered ghost */
+};
+
+/*
+ * Fills *ret_stats; each figure is exact when no other call runs, and none is ever torn. Counts of an open batch are
+ * added when it is closed. Takes time in proportion to capacity. All 0 for NULL and in a child.
+ */
+WEIR_PUBLIC void weir_registry_stats(struct weir_registry *registry, struct weir_stats *ret_stats);
+
+/*
+ * Write a value as text, always terminated if size is not 0. buffer may be NULL if size is 0. They return the length
+ * of the whole text as snprintf(3) does, or -EINVAL.
+ * weir_registry_format() writes a table, a line per descriptor; other calls may run meanwhile. -ECHILD in a child.
+ */
+WEIR_PUBLIC int weir_interest_format(weir_interest interest, char *buffer, size_t size);
+WEIR_PUBLIC int weir_event_format(const struct weir_event *event, char *buffer, size_t size);
+WEIR_PUBLIC int weir_registry_format(struct weir_registry *registry, char *buffer, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
