@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The core's references and its end. See core.h. */
+
+#include "core.h"
+#include "poll.h"
+
+void weir_core_ref(struct weir_registry *core) {
+        /* relaxed: the caller holds a reference, so the core stays */
+        atomic_fetch_add_explicit(&core->references, 1, memory_order_relaxed);
+}
+
+void weir_core_unref(struct weir_registry *core) {
+        WEIR_YIELD();
+        /* PAIR(reference): of two releases, the last sees all that the other holder did. */
+        if (atomic_fetch_sub_explicit(&core->references, 1, memory_order_acq_rel) == 1)
+                weir_poll_free(weir_poll_of(core));
+}
+
+void weir_core_signal(struct weir_registry *core) {
+        /* relaxed: a count */
+        atomic_fetch_add_explicit(&core->eventfd_writes, 1, memory_order_relaxed);
+        weir_sys_eventfd_signal(core->eventfd);
+}
+
+void weir_core_push(struct weir_registry *core, struct weir_slot *slot) {
+        if (weir_queue_push(&core->queue, slot))
+                weir_core_signal(core);
+}
+
+void weir_core_run(struct weir_registry *core, struct weir_deferred_list *due) {
+        weir_core_ref(core);
+        weir_epochs_run(&core->epochs, due);
+        weir_core_unref(core);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The core: what a poll, its registries, its wakers and the events objects used with it share. A registry handle is a
+ * pointer to the core plus one reference; a poll is the core and the state of the waiting role behind it, in one
+ * allocation. The last reference closes the descriptors and frees the memory: so no call in progress ever works on a
+ * descriptor number that is already somebody else's.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "epoch.h"
+#include "queue.h"
+#include "slot.h"
+#include "sys.h"
+
+/* What the life word reads. It stands on a page of its own that the kernel wipes in a forked child. */
+enum {
+        LIFE_FORKED = 0,
+        LIFE_ALIVE = 1,
+        LIFE_SHUT = 2,
+};
+
+struct weir_registry {
+        /* Written when the core is made, but for the sets, which only a rebuild changes; read by every call. */
+        _Atomic(uint32_t) *life;
+        int pid; /* 0 unless life cannot tell a forked child */
+        int eventfd;
+        _Atomic(int) sets[2];   /* the epoll sets; -1 for none. Two during a rebuild, see sets.c */
+        _Atomic(uint32_t) home; /* which of them new registrations go to */
+        _Atomic(int) outer;     /* what weir_poll_fd() returns, or -1 */
+        struct weir_table fds;
+        struct weir_table wakers;
+
+        /* Written by every clone and release. */
+        _Alignas(WEIR_CACHE_LINE) _Atomic(uint32_t) references;
+
+        /* Written by whoever makes readiness known, and by the waiter. */
+        _Alignas(WEIR_CACHE_LINE) struct weir_queue queue;
+        _Atomic(uint64_t) eventfd_writes;
+
+        /* Written when a batch is opened or closed, and by defer. */
+        _Alignas(WEIR_CACHE_LINE) struct weir_epochs epochs;
+
+        /* Guards the free wakers. Rank: below all others, nothing is called under it but the allocator. */
+        pthread_mutex_t waker_lock;
+        uint32_t free_waker;  /* index + 1 of the first free one, chained through their tokens */
+        uint32_t wakers_made; /* indexes ever used */
+
+        /* Guards outer, and the sets while they change. Rank: above the lock of a slot. Taken by weir_poll_fd() and rebuilds. */
+        pthread_mutex_t nest_lock;
+};
+
+/* 0, -ECHILD or -ESHUTDOWN. */
+static inline int weir_core_check(const struct weir_registry *core) {
+        /* relaxed: who must see the end of the poll synchronizes with its destroyer; a child is a copy */
+        uint32_t life = atomic_load_explicit(core->life, memory_order_relaxed);
+
+        if (__builtin_expect(core->pid != 0, 0) && core->pid != weir_sys_getpid())
+                return -ECHILD;
+        if (__builtin_expect(life == LIFE_ALIVE, 1))
+                return 0;
+        return life == LIFE_FORKED ? -ECHILD : -ESHUTDOWN;
+}
+
+static inline bool weir_core_is_forked(const struct weir_registry *core) {
+        return weir_core_check(core) == -ECHILD;
+}
+
+void weir_core_ref(struct weir_registry *core);
+void weir_core_unref(struct weir_registry *core);
+
+/* Puts slots on the ready queue whose LINKED bit the caller set, and wakes the waiter if it sleeps. */
+void weir_core_push(struct weir_registry *core, struct weir_slot *slot);
+
+/* Runs deferred functions that are due. They may release every reference to the core. */
+void weir_core_run(struct weir_registry *core, struct weir_deferred_list *due);
+
+/* Writes to the eventfd. */
+void weir_core_signal(struct weir_registry *core);
+
+/* The slot that an entry of a batch names, or NULL. */
+static inline struct weir_slot *weir_core_slot(struct weir_registry *core, uint64_t data) {
+        return weir_table_find(data & DATA_WAKER ? &core->wakers : &core->fds, (uint32_t)(data & DATA_INDEX));
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Batches and deferred functions: see epoch.h for the states. Read weir_epochs_defer() and weir_epochs_close() first.
+ *
+ * Why a deferred function may free what a token points to, though a wait in progress holds nothing up. A thread
+ * deregisters (the generation of the slot changes) and then takes the lock in weir_epochs_defer(). The waiter takes the
+ * lock in weir_epochs_open() after its fetch and before the first weir_events_next() of the batch. One of the two comes
+ * first. If the waiter does, its batch is in the list and the function waits for it. If the deferring thread does, the
+ * lock makes the new generation visible to the waiter: the batch may hold an event of the old one, but the filter drops
+ * it. The waiter may have looked at slots before it opened the batch; it looked at no token.
+ *
+ * PAIR(generation): weir_slot_lock() changes it, weir_slot_take() compares it, and this lock stands between them.
+ * PAIR(closed): all that a thread did with a batch comes before weir_epochs_close() took the lock, and so before the
+ * function that runs because of it, or because of a later weir_epochs_close().
+ */
+
+#include "epoch.h"
+
+#include <errno.h>
+
+void weir_epochs_init(struct weir_epochs *epochs) {
+        pthread_mutex_init(&epochs->lock, NULL);
+}
+
+void weir_epochs_deinit(struct weir_epochs *epochs) {
+        pthread_mutex_destroy(&epochs->lock);
+}
+
+static struct weir_runner *find_runner(struct weir_epochs *epochs) {
+        struct weir_runner *runner = epochs->runners;
+        pthread_t self = pthread_self();
+
+        while (runner && !pthread_equal(runner->thread, self))
+                runner = runner->next;
+        return runner;
+}
+
+static void append(struct weir_deferred_list *list, struct weir_deferred_list *more) {
+        if (!more->first)
+                return;
+        if (list->first)
+                list->last->next = more->first;
+        else
+                list->first = more->first;
+        list->last = more->last;
+}
+
+void weir_epochs_run(struct weir_epochs *epochs, struct weir_deferred_list *due) {
+        struct weir_runner runner = { .thread = pthread_self(), .due = *due }, *outer, **link;
+
+        pthread_mutex_lock(&epochs->lock);
+        outer = find_runner(epochs);
+        if (!outer) {
+                runner.next = epochs->runners;
+                epochs->runners = &runner;
+        }
+        pthread_mutex_unlock(&epochs->lock);
+        if (outer) {
+                append(&outer->due, due);
+                return;
+        }
+
+        while (runner.due.first) {
+                struct weir_deferred *node = runner.due.first;
+
+                runner.due.first = node->next;
+                WEIR_YIELD();
+                node->fn(node);
+        }
+
+        pthread_mutex_lock(&epochs->lock);
+        for (link = &epochs->runners; *link != &runner;)
+                link = &(*link)->next;
+        *link = runner.next;
+        pthread_mutex_unlock(&epochs->lock);
+}
+
+void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
+        pthread_t self = pthread_self();
+
+        /* relaxed: a hint */
+        atomic_store_explicit(&batch->reader, self, memory_order_relaxed);
+        batch->newer = NULL;
+        batch->deferred.first = NULL;
+        WEIR_YIELD();
+        pthread_mutex_lock(&epochs->lock);
+        batch->owner = self;
+        batch->number = ++epochs->number;
+        batch->older = epochs->newest;
+        if (batch->older)
+                batch->older->newer = batch;
+        else
+                epochs->oldest = batch;
+        epochs->newest = batch;
+        ++epochs->open;
+        pthread_mutex_unlock(&epochs->lock);
+        WEIR_YIELD();
+}
+
+void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
+                       struct weir_deferred_list *ret_due) {
+        ret_due->first = NULL;
+        WEIR_YIELD();
+        pthread_mutex_lock(&epochs->lock);
+        if (batch->newer)
+                batch->newer->older = batch->older;
+        else
+                epochs->newest = batch->older;
+        if (batch->older) {
+                batch->older->newer = batch->newer;
+                append(&batch->older->deferred, &batch->deferred);
+        } else {
+                epochs->oldest = batch->newer;
+                *ret_due = batch->deferred;
+        }
+        batch->number = 0;
+        --epochs->open;
+        epochs->counts.events += counts->events;
+        epochs->counts.stale += counts->stale;
+        epochs->counts.wakes += counts->wakes;
+        epochs->counts.requeued += counts->requeued;
+        pthread_mutex_unlock(&epochs->lock);
+}
+
+bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
+        struct weir_deferred_list list = { node, node };
+        bool waits;
+
+        node->next = NULL;
+        WEIR_YIELD();
+        pthread_mutex_lock(&epochs->lock);
+        waits = epochs->newest;
+        if (waits)
+                append(&epochs->newest->deferred, &list);
+        pthread_mutex_unlock(&epochs->lock);
+        return waits;
+}
+
+struct synchronization {
+        struct weir_deferred node;
+        _Atomic(uint32_t) done;
+};
+
+static void finish(struct weir_deferred *node) {
+        struct synchronization *synchronization = (struct synchronization *)node;
+        const void *word = &synchronization->done;
+
+        /* PAIR(synchronize): weir_epochs_synchronize() returns after all that came before the batches were closed. */
+        atomic_store_explicit(&synchronization->done, 1, memory_order_release);
+        /* The thread that waited may be gone with its stack; the address is only a name to the kernel. */
+        weir_sys_futex_wake_all(word);
+}
+
+static bool may_not_wait(struct weir_epochs *epochs) {
+        pthread_t self = pthread_self();
+
+        for (struct weir_batch *batch = epochs->oldest; batch; batch = batch->newer)
+                /* relaxed: if it is this thread, this thread wrote it */
+                if (pthread_equal(batch->owner, self) ||
+                    pthread_equal(atomic_load_explicit(&batch->reader, memory_order_relaxed), self))
+                        return true;
+        return find_runner(epochs);
+}
+
+int weir_epochs_synchronize(struct weir_epochs *epochs) {
+        struct synchronization synchronization = { .node.fn = finish };
+        bool refused;
+
+        pthread_mutex_lock(&epochs->lock);
+        refused = may_not_wait(epochs);
+        pthread_mutex_unlock(&epochs->lock);
+        if (refused)
+                return -EDEADLK;
+        if (!weir_epochs_defer(epochs, &synchronization.node))
+                return 0;
+        /* PAIR(synchronize): finish() */
+        while (!atomic_load_explicit(&synchronization.done, memory_order_acquire))
+                weir_sys_futex_wait(&synchronization.done, 0);
+        return 0;
+}
+
+weir_epoch weir_epochs_now(struct weir_epochs *epochs) {
+        weir_epoch now;
+
+        pthread_mutex_lock(&epochs->lock);
+        now = epochs->number;
+        pthread_mutex_unlock(&epochs->lock);
+        return now;
+}
+
+bool weir_epochs_passed(struct weir_epochs *epochs, weir_epoch epoch) {
+        bool passed;
+
+        pthread_mutex_lock(&epochs->lock);
+        passed = !epochs->oldest || epochs->oldest->number > epoch;
+        pthread_mutex_unlock(&epochs->lock);
+        return passed;
+}
+
+void weir_epochs_count(struct weir_epochs *epochs, struct weir_counts *ret_counts, uint64_t *ret_open) {
+        pthread_mutex_lock(&epochs->lock);
+        *ret_counts = epochs->counts;
+        *ret_open = epochs->open;
+        pthread_mutex_unlock(&epochs->lock);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Batches and deferred functions. Batches are numbered as they are opened and listed in that order. A function that must
+ * wait is put on the newest open batch: it waits for that one and all older ones. When a batch is closed, its functions go
+ * to the next older open batch; when there is none, they are due. So each step is of a few instructions.
+ *
+ *   batch     CLOSED --open--> OPEN(number) --close--> CLOSED
+ *   deferred  given --no batch open--> due
+ *                   --else--> on a batch --close--> on the next older one ... --none older--> due --> run
+ *
+ * Invariants, under the lock: open batches are in order of number; a function on a batch was deferred while that batch
+ * and every older one in the list were open, and while none that is newer and still open was.
+ */
+
+#include <pthread.h>
+
+#include "sys.h"
+#include <weir/weir.h>
+
+/* A list of functions: first is NULL when it is empty, last is then not looked at. */
+struct weir_deferred_list {
+        struct weir_deferred *first, *last;
+};
+
+struct weir_batch {
+        struct weir_batch *newer, *older;
+        struct weir_deferred_list deferred;
+        uint64_t number;           /* 0 while closed */
+        pthread_t owner;           /* the thread that waited; guarded by the lock */
+        _Atomic(pthread_t) reader; /* the thread that read last; a hint for -EDEADLK alone */
+};
+
+/* A thread that runs deferred functions, on its own stack. */
+struct weir_runner {
+        struct weir_runner *next;
+        pthread_t thread;
+        struct weir_deferred_list due; /* only the thread itself touches it */
+};
+
+struct weir_counts {
+        uint64_t events, stale, wakes, requeued;
+};
+
+struct weir_epochs {
+        /* Guards all below. Rank: below the lock of a slot; held for a few instructions, never over a call of the user's. */
+        pthread_mutex_t lock;
+        struct weir_batch *oldest, *newest;
+        uint64_t number; /* of the newest batch that was ever opened */
+        struct weir_runner *runners;
+        uint64_t open;
+        struct weir_counts counts; /* of closed batches */
+};
+
+void weir_epochs_init(struct weir_epochs *epochs);
+void weir_epochs_deinit(struct weir_epochs *epochs);
+
+void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch);
+
+/* Closes a batch; its counts are added up. What is due is left in *ret_due, to be run at once. */
+void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
+                       struct weir_deferred_list *ret_due);
+
+/* False: no batch is open, the function is due, and the caller runs it at once. */
+bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node);
+
+/*
+ * Runs due functions and those that they add. The caller keeps the core alive. If the thread runs functions further up its
+ * stack, they are left to that call: none is nested.
+ */
+void weir_epochs_run(struct weir_epochs *epochs, struct weir_deferred_list *due);
+
+int weir_epochs_synchronize(struct weir_epochs *epochs);
+weir_epoch weir_epochs_now(struct weir_epochs *epochs);
+bool weir_epochs_passed(struct weir_epochs *epochs, weir_epoch epoch);
+
+/* Figures for weir_registry_stats(). */
+void weir_epochs_count(struct weir_epochs *epochs, struct weir_counts *ret_counts, uint64_t *ret_open);

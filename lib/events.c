@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Batches from the reader's side. An object is CLOSED, or OPEN from the wait that filled it until the next wait into it,
+ * weir_events_clear() or weir_events_destroy(); what was left unread then is latched in its slot and goes to the ready
+ * queue. The filter is weir_slot_take(). Read weir_events_next() first.
+ */
+
+#include "events.h"
+
+#include <limits.h>
+
+/* How far ahead the slot of an entry is brought into the cache. */
+#define PREFETCH 4
+
+static size_t size_of(unsigned capacity) {
+        return sizeof(struct weir_events) + capacity * sizeof(struct epoll_event);
+}
+
+int weir_events_create(unsigned capacity, struct weir_events **ret_events) {
+        struct weir_events *events;
+
+        if (!ret_events || !capacity || capacity > INT_MAX / sizeof(struct epoll_event))
+                return -EINVAL;
+        events = weir_sys_alloc(size_of(capacity));
+        if (!events)
+                return -ENOMEM;
+        events->capacity = capacity;
+        *ret_events = events;
+        return 0;
+}
+
+void weir_events_attach(struct weir_events *events, struct weir_registry *core) {
+        struct weir_registry *former = events->core;
+
+        if (former == core)
+                return;
+        if (core)
+                weir_core_ref(core);
+        events->core = core;
+        if (former)
+                weir_core_unref(former);
+}
+
+void weir_events_open(struct weir_events *events, unsigned count) {
+        events->count = count;
+        events->cursor = 0;
+        events->counts = (struct weir_counts){ .events = 0 };
+        weir_epochs_open(&events->core->epochs, &events->batch);
+}
+
+/* What was fetched and not read must come again. The kernel brings level-triggered readiness by itself. */
+static void requeue(struct weir_events *events) {
+        for (; events->cursor < events->count; ++events->cursor) {
+                const struct epoll_event *entry = &events->entries[events->cursor];
+                struct weir_slot *slot = weir_core_slot(events->core, entry->data.u64);
+
+                if (!slot || (entry->data.u64 & DATA_LEVEL && entry->events))
+                        continue;
+                if (weir_slot_offer(slot, entry->data.u64, entry->events)) {
+                        ++events->counts.requeued;
+                        weir_core_push(events->core, slot);
+                }
+        }
+}
+
+void weir_events_clear(struct weir_events *events) {
+        struct weir_deferred_list due;
+        int life;
+
+        if (!events || !weir_events_is_open(events))
+                return;
+        life = weir_core_check(events->core);
+        if (life == -ECHILD) {
+                events->batch.number = 0; /* the lists are the parent's, and may have been caught half changed */
+                return;
+        }
+        if (life == 0)
+                requeue(events);
+        weir_epochs_close(&events->core->epochs, &events->batch, &events->counts, &due);
+        /* The functions may destroy the object. */
+        if (due.first)
+                weir_core_run(events->core, &due);
+}
+
+void weir_events_destroy(struct weir_events *events) {
+        if (!events)
+                return;
+        weir_events_clear(events);
+        weir_events_attach(events, NULL);
+        weir_sys_free(events, size_of(events->capacity));
+}
+
+bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) {
+        pthread_t self;
+
+        if (!events || !ret_event || !weir_events_is_open(events) || weir_core_check(events->core) < 0)
+                return false;
+
+        /* relaxed: a hint for weir_synchronize() */
+        self = pthread_self();
+        if (!pthread_equal(atomic_load_explicit(&events->batch.reader, memory_order_relaxed), self))
+                atomic_store_explicit(&events->batch.reader, self, memory_order_relaxed);
+
+        while (events->cursor < events->count) {
+                const struct epoll_event *entry = &events->entries[events->cursor++];
+                uint64_t data = entry->data.u64;
+                struct weir_slot *slot = weir_core_slot(events->core, data);
+
+                if (events->cursor + PREFETCH < events->count)
+                        __builtin_prefetch(weir_core_slot(events->core, entry[1 + PREFETCH].data.u64), 1);
+                if (!slot)
+                        continue;
+                if (weir_slot_take(slot, data, entry->events, ret_event)) {
+                        ++events->counts.events;
+                        events->counts.wakes += !!(data & DATA_WAKER);
+                        return true;
+                }
+                events->counts.stale += weir_slot_is_stale(slot, data);
+        }
+        return false;
+}
+
+unsigned weir_events_capacity(const struct weir_events *events) {
+        return events ? events->capacity : 0;
+}
+
+bool weir_events_is_empty(const struct weir_events *events) {
+        return !events || !weir_events_is_open(events) || events->cursor == events->count;
+}
+
+/* ---------------------------------------------------------------- one event */
+
+bool weir_event_is_readable(const struct weir_event *event) {
+        return event && event->readiness & (EPOLLIN | EPOLLPRI);
+}
+
+bool weir_event_is_writable(const struct weir_event *event) {
+        return event && event->readiness & EPOLLOUT;
+}
+
+bool weir_event_is_priority(const struct weir_event *event) {
+        return event && event->readiness & EPOLLPRI;
+}
+
+bool weir_event_is_error(const struct weir_event *event) {
+        return event && event->readiness & EPOLLERR;
+}
+
+bool weir_event_is_read_closed(const struct weir_event *event) {
+        return event && (event->readiness & EPOLLHUP || (event->readiness & EPOLLIN && event->readiness & EPOLLRDHUP));
+}
+
+bool weir_event_is_write_closed(const struct weir_event *event) {
+        return event &&
+               (event->readiness & EPOLLHUP ||
+                (event->readiness & EPOLLERR && (event->readiness & EPOLLOUT || event->readiness == EPOLLERR)));
+}
+
+weir_token weir_ptr_token(const void *ptr) {
+        return (uintptr_t)ptr;
+}
+
+void *weir_token_ptr(weir_token token) {
+        return (void *)(uintptr_t)token;
+}

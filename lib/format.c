@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Looking inside: statistics, and values as text. Nothing here changes anything or waits for anybody. */
+
+#include "core.h"
+#include "poll.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Text that is cut where the buffer ends, and counted on. */
+struct text {
+        char *buffer;
+        size_t size, length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...) {
+        size_t room = text->length < text->size ? text->size - text->length : 0;
+        va_list arguments;
+        int n;
+
+        va_start(arguments, format);
+        n = vsnprintf(room ? text->buffer + text->length : NULL, room, format, arguments);
+        va_end(arguments);
+        if (n > 0)
+                text->length += (size_t)n;
+}
+
+static bool begin(struct text *text, char *buffer, size_t size) {
+        if (!buffer && size)
+                return false;
+        *text = (struct text){ buffer, size, 0 };
+        if (size)
+                buffer[0] = '\0';
+        return true;
+}
+
+struct name {
+        uint32_t bit;
+        const char *text;
+};
+
+static void add_names(struct text *text, uint32_t bits, const struct name *names, size_t count) {
+        const char *separator = "";
+
+        for (size_t i = 0; i < count; ++i)
+                if (bits & names[i].bit) {
+                        add(text, "%s%s", separator, names[i].text);
+                        separator = "|";
+                        bits &= ~names[i].bit;
+                }
+        if (bits)
+                add(text, "%s0x%" PRIx32, separator, bits);
+        else if (!*separator)
+                add(text, "none");
+}
+
+static void add_interest(struct text *text, weir_interest interest) {
+        static const struct name names[] = {
+                { WEIR_READABLE, "readable" }, { WEIR_PRIORITY, "priority" }, { WEIR_WRITABLE, "writable" },
+                { WEIR_LEVEL, "level" },       { WEIR_ONESHOT, "oneshot" },   { WEIR_EXCLUSIVE, "exclusive" },
+        };
+
+        add_names(text, interest, names, sizeof names / sizeof names[0]);
+}
+
+static void add_readiness(struct text *text, uint32_t readiness) {
+        static const struct name names[] = {
+                { EPOLLIN, "readable" }, { EPOLLPRI, "priority" }, { EPOLLOUT, "writable" },
+                { EPOLLERR, "error" },   { EPOLLHUP, "hangup" },   { EPOLLRDHUP, "read-hangup" },
+        };
+
+        add_names(text, readiness, names, sizeof names / sizeof names[0]);
+}
+
+int weir_interest_format(weir_interest interest, char *buffer, size_t size) {
+        struct text text;
+
+        if (!begin(&text, buffer, size))
+                return -EINVAL;
+        add_interest(&text, interest);
+        return (int)text.length;
+}
+
+int weir_event_format(const struct weir_event *event, char *buffer, size_t size) {
+        struct text text;
+
+        if (!event || !begin(&text, buffer, size))
+                return -EINVAL;
+        add(&text, "token=0x%" PRIx64 " readiness=", event->token);
+        add_readiness(&text, event->readiness);
+        return (int)text.length;
+}
+
+/* Calls back for each slot that has memory. */
+static void for_each(struct weir_table *table, void (*fn)(struct weir_slot *, uint64_t word, uint32_t index, void *),
+                     void *userdata) {
+        for (unsigned segment = 0; segment < WEIR_SEGMENTS; ++segment) {
+                uint32_t size = weir_table_segment_size(segment), first = size - weir_table_segment_size(0);
+                struct weir_slot *slots = weir_table_find(table, first);
+
+                for (uint32_t i = 0; slots && i < size; ++i)
+                        /* PAIR(registration): the token that belongs to it, or a later one */
+                        fn(&slots[i], atomic_load_explicit(&slots[i].word, memory_order_acquire), first + i, userdata);
+        }
+}
+
+static void add_slot(struct weir_slot *slot, uint64_t word, uint32_t fd, void *userdata) {
+        struct text *text = userdata;
+        uint64_t mode = word & SLOT_MODE;
+        weir_interest interest = (weir_interest)((word & SLOT_ASKED) >> SLOT_ASKED_SHIFT);
+
+        if (!(word & SLOT_REGISTERED))
+                return;
+        interest |= mode == SLOT_LEVEL ? WEIR_LEVEL : mode == SLOT_ONESHOT ? WEIR_ONESHOT : 0;
+        interest |= word & SLOT_EXCLUSIVE ? WEIR_EXCLUSIVE : 0;
+        /* relaxed: the token as it was at some moment of the call */
+        add(text, "%6" PRIu32 "  0x%016" PRIx64 "  ", fd, atomic_load_explicit(&slot->token, memory_order_relaxed));
+        add_interest(text, interest);
+        if (mode == SLOT_ONESHOT) {
+                add(text, "  armed=");
+                add_interest(text, (weir_interest)((word & SLOT_ARMED) >> SLOT_ARMED_SHIFT));
+        }
+        if (word & SLOT_READY) {
+                add(text, "  pending=");
+                add_readiness(text, weir_ready_to_epoll(word & SLOT_READY));
+        }
+        add(text, "\n");
+}
+
+int weir_registry_format(struct weir_registry *core, char *buffer, size_t size) {
+        struct text text;
+
+        if (!core || (!buffer && size))
+                return -EINVAL;
+        if (weir_core_is_forked(core))
+                return -ECHILD;
+        begin(&text, buffer, size);
+        add(&text, "%6s  %-18s  %s\n", "fd", "token", "interest");
+        for_each(&core->fds, add_slot, &text);
+        return (int)text.length;
+}
+
+struct tally {
+        uint64_t registered, capacity;
+};
+
+static void count_slot(struct weir_slot *slot, uint64_t word, uint32_t index, void *userdata) {
+        struct tally *tally = userdata;
+
+        (void)slot;
+        (void)index;
+        tally->registered += !!(word & SLOT_REGISTERED);
+        ++tally->capacity;
+}
+
+void weir_registry_stats(struct weir_registry *core, struct weir_stats *ret_stats) {
+        struct tally fds = { .capacity = 0 }, wakers = { .capacity = 0 };
+        struct weir_poll *poll = weir_poll_of(core);
+        struct weir_counts counts;
+        struct weir_stats stats = { .capacity = 0 };
+
+        if (!ret_stats)
+                return;
+        *ret_stats = stats;
+        if (!core || weir_core_is_forked(core))
+                return;
+        for_each(&core->fds, count_slot, &fds);
+        for_each(&core->wakers, count_slot, &wakers);
+        weir_epochs_count(&core->epochs, &counts, &stats.batches);
+        stats.registered = fds.registered;
+        stats.capacity = fds.capacity;
+        stats.wakers = wakers.registered;
+        stats.events = counts.events;
+        stats.wakes = counts.wakes;
+        stats.requeued = counts.requeued;
+        /* relaxed: figures */
+        stats.stale = counts.stale + atomic_load_explicit(&poll->stale, memory_order_relaxed);
+        stats.waits = atomic_load_explicit(&poll->waits, memory_order_relaxed);
+        stats.rebuilds = atomic_load_explicit(&poll->rebuilds, memory_order_relaxed);
+        stats.eventfd_writes = atomic_load_explicit(&core->eventfd_writes, memory_order_relaxed);
+        *ret_stats = stats;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The poll: its making and end, and the wait. One thread at a time holds the role and fills a batch from two sources: the
+ * kernel, and the ready queue. Each gets the first place every other time, so neither starves the other. What the kernel
+ * reports is looked at until the first entry that stands; a fetch in which none does is not shown to the caller.
+ * Read weir_poll_wait(), then fill().
+ */
+
+#include "poll.h"
+
+#include "events.h"
+#include "sets.h"
+
+#define NS_PER_S INT64_C(1000000000)
+
+/* ---------------------------------------------------------------- making and end */
+
+static int open_all(struct weir_registry *core) {
+        int set;
+
+        core->life = weir_sys_life_create(&core->pid);
+        if (!core->life)
+                return -ENOMEM;
+        /* relaxed: nobody else knows the poll yet */
+        atomic_store_explicit(core->life, LIFE_ALIVE, memory_order_relaxed);
+        set = weir_sys_epoll_create();
+        if (set < 0)
+                return set;
+        atomic_store_explicit(&core->sets[0], set, memory_order_relaxed);
+        core->eventfd = weir_sys_eventfd();
+        if (core->eventfd < 0)
+                return core->eventfd;
+        return weir_sets_watch_eventfd(core, set);
+}
+
+int weir_poll_create(struct weir_poll **ret_poll) {
+        struct weir_poll *poll;
+        struct weir_registry *core;
+        int r;
+
+        if (!ret_poll)
+                return -EINVAL;
+        poll = weir_sys_alloc(sizeof *poll);
+        if (!poll)
+                return -ENOMEM;
+        core = &poll->core;
+        core->eventfd = -1;
+        atomic_init(&core->sets[0], -1);
+        atomic_init(&core->sets[1], -1);
+        atomic_init(&core->outer, -1);
+        atomic_init(&core->references, 1);
+        /* With default attributes these allocate nothing and cannot fail. */
+        weir_epochs_init(&core->epochs);
+        pthread_mutex_init(&core->waker_lock, NULL);
+        pthread_mutex_init(&core->nest_lock, NULL);
+        r = open_all(core);
+        if (r < 0) {
+                weir_poll_free(poll);
+                return r;
+        }
+        *ret_poll = poll;
+        return 0;
+}
+
+static void close_one(int fd) {
+        if (fd >= 0)
+                weir_sys_close(fd);
+}
+
+/* Also of a poll that is half made. */
+void weir_poll_free(struct weir_poll *poll) {
+        struct weir_registry *core = &poll->core;
+
+        /* relaxed: nobody else is left */
+        close_one(atomic_load_explicit(&core->outer, memory_order_relaxed));
+        close_one(atomic_load_explicit(&core->sets[0], memory_order_relaxed));
+        close_one(atomic_load_explicit(&core->sets[1], memory_order_relaxed));
+        close_one(core->eventfd);
+        weir_table_free(&core->fds);
+        weir_table_free(&core->wakers);
+        weir_epochs_deinit(&core->epochs);
+        pthread_mutex_destroy(&core->waker_lock);
+        pthread_mutex_destroy(&core->nest_lock);
+        weir_sys_life_free(core->life);
+        weir_sys_free(poll, sizeof *poll);
+}
+
+void weir_poll_destroy(struct weir_poll *poll) {
+        struct weir_registry *core = &poll->core;
+
+        if (!poll)
+                return;
+        if (!weir_core_is_forked(core)) {
+                /* relaxed: who must see it synchronizes with the caller */
+                atomic_store_explicit(core->life, LIFE_SHUT, memory_order_relaxed);
+                weir_queue_shut(&core->queue);
+                weir_core_signal(core);
+                WEIR_YIELD();
+                /* PAIR(role): the waiter that clears HELD finds GONE, or this finds HELD cleared, with all that the waiter did. */
+                if (atomic_fetch_or_explicit(&poll->role, ROLE_GONE, memory_order_acq_rel) & ROLE_HELD)
+                        return;
+        }
+        weir_core_unref(core);
+}
+
+struct weir_registry *weir_poll_registry(struct weir_poll *poll) {
+        return poll ? &poll->core : NULL;
+}
+
+/* ---------------------------------------------------------------- the wait */
+
+/* Takes from the ready queue what may be handed out. Returns how many entries were filled. */
+static unsigned fill_from_queue(struct weir_poll *poll, struct epoll_event *entries, unsigned capacity) {
+        struct weir_slot *slot = weir_queue_take(&poll->core.queue);
+        unsigned count = 0;
+
+        if (slot) {
+                if (poll->pending)
+                        poll->last_pending->next = slot;
+                else
+                        poll->pending = slot;
+                while (slot->next)
+                        slot = slot->next;
+                poll->last_pending = slot;
+        }
+        while (poll->pending && count < capacity) {
+                uint64_t data;
+
+                slot = poll->pending;
+                poll->pending = slot->next;
+                data = weir_slot_unlink(slot); /* from here on it may be linked again */
+                if (data)
+                        entries[count++] = (struct epoll_event){ .data.u64 = data };
+        }
+        return count;
+}
+
+/* Takes entries out that name no slot. Returns how many are left; *nested is set if the older set has something. */
+static unsigned drop_marks(struct epoll_event *entries, unsigned count, bool *nested) {
+        for (unsigned i = 0; i < count;) {
+                if (entries[i].data.u64 < DATA_NESTED) {
+                        ++i;
+                        continue;
+                }
+                *nested |= entries[i].data.u64 == DATA_NESTED;
+                entries[i] = entries[--count];
+        }
+        return count;
+}
+
+/* What one fetch from the kernel came to. */
+struct fetched {
+        unsigned count; /* entries, the first of which stands */
+        int error;
+        bool full;  /* there may be more */
+        bool ghost; /* a ghost showed itself */
+};
+
+static struct fetched fill_from_kernel(struct weir_poll *poll, struct epoll_event *entries, unsigned capacity,
+                                       int64_t timeout) {
+        struct weir_registry *core = &poll->core;
+        struct fetched fetched = { .count = 0 };
+        bool nested = false;
+        int r;
+
+        r = weir_sys_epoll_wait(weir_sets_current(core), entries, capacity, timeout);
+        if (r < 0) {
+                fetched.error = r;
+                return fetched;
+        }
+        fetched.full = (unsigned)r == capacity;
+        fetched.count = drop_marks(entries, (unsigned)r, &nested);
+        if (nested && fetched.count < capacity) {
+                r = weir_sys_epoll_wait(weir_sets_older(core), entries + fetched.count, capacity - fetched.count, 0);
+                if (r > 0)
+                        fetched.count += drop_marks(entries + fetched.count, (unsigned)r, &nested);
+        }
+        while (fetched.count) {
+                uint64_t data = entries[0].data.u64;
+                struct weir_slot *slot = weir_core_slot(core, data);
+
+                if (weir_slot_peek(slot, data, entries[0].events, &fetched.ghost))
+                        break;
+                if (weir_slot_is_stale(slot, data))
+                        weir_poll_count(&poll->stale);
+                entries[0] = entries[--fetched.count];
+        }
+        return fetched;
+}
+
+/*
+ * One round: sleeps no longer than timeout, and fills the entries. Returns how many, or a negative errno. *again is set if
+ * nothing that was fetched stands, and there may be more at once.
+ */
+static int fill(struct weir_poll *poll, struct weir_events *events, int64_t timeout, bool *again) {
+        struct weir_queue *queue = &poll->core.queue;
+        struct fetched fetched = { .count = 0 };
+        bool queue_first = poll->queue_first;
+        unsigned count = 0;
+
+        if (queue_first)
+                count = fill_from_queue(poll, events->entries, events->capacity);
+        if (count < events->capacity) {
+                bool sleep = timeout && !count && !poll->pending && weir_queue_park(queue);
+
+                WEIR_YIELD();
+                fetched =
+                        fill_from_kernel(poll, events->entries + count, events->capacity - count, sleep ? timeout : 0);
+                count += fetched.count;
+        }
+        if (count < events->capacity)
+                count += fill_from_queue(poll, events->entries + count, events->capacity - count);
+        poll->queue_first = !queue_first && (poll->pending || !weir_queue_is_empty(queue));
+
+        *again = fetched.full;
+        if (fetched.ghost && !weir_sets_rebuild(poll))
+                *again = false;
+        return count ? (int)count : fetched.error;
+}
+
+static int64_t deadline_of(int64_t timeout) {
+        int64_t now = weir_sys_now();
+
+        return timeout < WEIR_FOREVER - now ? now + timeout : WEIR_FOREVER;
+}
+
+static int wait(struct weir_poll *poll, struct weir_events *events, int64_t timeout) {
+        struct weir_registry *core = &poll->core;
+        bool timed = timeout != 0 && timeout != WEIR_FOREVER, again;
+        int64_t deadline = timed ? deadline_of(timeout) : 0;
+
+        for (;;) {
+                int r;
+
+                if (weir_queue_is_shut(&core->queue))
+                        return -ESHUTDOWN;
+                r = fill(poll, events, timeout, &again);
+                if (weir_queue_is_shut(&core->queue))
+                        return -ESHUTDOWN;
+                if (r > 0)
+                        weir_events_open(events, (unsigned)r);
+                if (r != 0)
+                        return r;
+                if (timed) {
+                        int64_t now = weir_sys_now();
+
+                        timeout = now < deadline ? deadline - now : 0;
+                }
+                if (timeout == 0 && !again)
+                        return 0;
+        }
+}
+
+static bool nanoseconds(const struct timespec *timeout, int64_t *ret_ns) {
+        *ret_ns = WEIR_FOREVER;
+        if (!timeout)
+                return true;
+        if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)
+                return false;
+        if (timeout->tv_sec < WEIR_FOREVER / NS_PER_S)
+                *ret_ns = timeout->tv_sec * NS_PER_S + timeout->tv_nsec;
+        return true;
+}
+
+static void leave(struct weir_poll *poll) {
+        struct weir_registry *core = &poll->core;
+
+        /* What was left in the queue must keep an outer set awake: the edge that announced it may be spent. */
+        if (weir_queue_is_nested(&core->queue) && (poll->pending || !weir_queue_is_empty(&core->queue)))
+                weir_core_signal(core);
+        WEIR_YIELD();
+        /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */
+        if (atomic_fetch_and_explicit(&poll->role, ~ROLE_HELD, memory_order_acq_rel) & ROLE_GONE)
+                weir_core_unref(core);
+}
+
+int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const struct timespec *timeout) {
+        uint32_t role = 0;
+        int64_t ns;
+        int r;
+
+        if (!poll || !events || !nanoseconds(timeout, &ns))
+                return -EINVAL;
+        r = weir_core_check(&poll->core);
+        if (r < 0)
+                return r;
+        /* PAIR(role): leave() of the former waiter. */
+        if (!atomic_compare_exchange_strong_explicit(&poll->role, &role, ROLE_HELD, memory_order_acquire,
+                                                     memory_order_relaxed))
+                return role & ROLE_GONE ? -ESHUTDOWN : -EBUSY;
+
+        weir_events_clear(events);
+        weir_events_attach(events, &poll->core);
+        r = wait(poll, events, ns);
+        weir_poll_count(&poll->waits);
+        leave(poll);
+        return r;
+}
+
+/* ---------------------------------------------------------------- nesting */
+
+int weir_poll_fd(struct weir_poll *poll) {
+        return weir_registry_fd(weir_poll_registry(poll));
+}

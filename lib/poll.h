@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "core.h"
+
+/*
+ * The waiting role: 0 nobody waits, HELD one thread does, GONE the poll is destroyed. Whoever finds the other's bit when it
+ * sets GONE or clears HELD has the poll's reference to the core to release.
+ */
+#define ROLE_HELD UINT32_C(1)
+#define ROLE_GONE UINT32_C(2)
+
+struct weir_poll {
+        struct weir_registry core;
+
+        _Alignas(WEIR_CACHE_LINE) _Atomic(uint32_t) role;
+
+        /* Touched only by the holder of the role, but for the counts, which others may read. */
+        struct weir_slot *pending, *last_pending; /* taken from the ready queue, and still LINKED */
+        bool queue_first;                         /* the queue's turn to fill the batch */
+        _Atomic(uint64_t) waits;
+        _Atomic(uint64_t) stale;
+        _Atomic(uint64_t) rebuilds;
+};
+
+static inline struct weir_poll *weir_poll_of(struct weir_registry *core) {
+        return (struct weir_poll *)core;
+}
+
+void weir_poll_free(struct weir_poll *poll);
+
+/* Adds to a count that only the holder of the role writes. */
+static inline void weir_poll_count(_Atomic(uint64_t) *count) {
+        /* relaxed: a count with one writer at a time */
+        atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
+}

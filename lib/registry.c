@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The calls about descriptors. Each takes the lock of the descriptor's slot, except the fast path of weir_rearm(), which
+ * is one compare-and-swap. Read weir_deregister() first.
+ *
+ * The order of things:
+ *   deregister            new generation (ends the registration), then EPOLL_CTL_DEL, then the return.
+ *   register, reregister  EPOLL_CTL_ADD or MOD with the generation to come; if the kernel refuses, nothing has changed. Then
+ *                         the old registration is made invalid, then the token is stored, then the new generation comes
+ *                         with all its flags, in the step that gives up the lock. So an event that matches the slot's
+ *                         generation always finds the token it belongs to; one that is fetched before is early, slot.c.
+ *   rearm, new direction  EPOLL_CTL_MOD in the same generation, then asked and armed.
+ */
+
+#include "registry.h"
+
+#include "poll.h"
+
+#define DIRECTIONS (WEIR_READABLE | WEIR_PRIORITY | WEIR_WRITABLE)
+#define MODES      (WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE)
+
+_Static_assert(WEIR_READABLE == EPOLLIN && WEIR_PRIORITY == EPOLLPRI && WEIR_WRITABLE == EPOLLOUT,
+               "directions are used as epoll bits");
+
+static bool is_valid(weir_interest interest) {
+        if (interest & ~(DIRECTIONS | MODES) || !(interest & DIRECTIONS))
+                return false;
+        if (interest & WEIR_EXCLUSIVE)
+                return !(interest & (WEIR_ONESHOT | WEIR_PRIORITY));
+        return (interest & (WEIR_LEVEL | WEIR_ONESHOT)) != (WEIR_LEVEL | WEIR_ONESHOT);
+}
+
+static uint64_t word_of(weir_interest interest) {
+        uint64_t directions = interest & DIRECTIONS;
+        uint64_t word = SLOT_REGISTERED | directions << SLOT_ASKED_SHIFT;
+
+        if (interest & WEIR_ONESHOT)
+                word |= SLOT_ONESHOT | directions << SLOT_ARMED_SHIFT;
+        else if (interest & WEIR_LEVEL)
+                word |= SLOT_LEVEL;
+        if (interest & WEIR_EXCLUSIVE)
+                word |= SLOT_EXCLUSIVE;
+        return word;
+}
+
+/* What the kernel is asked for. */
+static uint32_t epoll_events(uint64_t word) {
+        uint32_t events = (uint32_t)((word & SLOT_ASKED) >> SLOT_ASKED_SHIFT);
+
+        if (word & SLOT_EXCLUSIVE)
+                events |= EPOLLEXCLUSIVE; /* which the kernel refuses together with EPOLLRDHUP */
+        else if (events & EPOLLIN)
+                events |= EPOLLRDHUP;
+        return (word & SLOT_MODE) == SLOT_LEVEL ? events : events | (uint32_t)EPOLLET;
+}
+
+int weir_registry_ctl(struct weir_registry *core, int home, int op, int fd, uint64_t word) {
+        uint64_t data =
+                (word & ~(SLOT_GENERATION - 1)) | ((word & SLOT_MODE) == SLOT_LEVEL ? DATA_LEVEL : 0) | (uint64_t)fd;
+        int r;
+
+        WEIR_YIELD();
+        /* PAIR(rebuild): weir_sets_rebuild() opens a set before it says so, and closes one after all have moved out. */
+        r = weir_sys_epoll_ctl(atomic_load_explicit(&core->sets[home], memory_order_acquire), op, fd,
+                               epoll_events(word), data);
+        WEIR_YIELD();
+        return r;
+}
+
+/* The word of a registration that is about to begin, as weir_registry_ctl() wants it. */
+static uint64_t word_to_come(uint64_t word, uint64_t registration) {
+        return (word & ~(SLOT_GENERATION - 1)) + 2 * SLOT_GENERATION + registration;
+}
+
+static int home_of(uint64_t word) {
+        return !!(word & SLOT_HOME);
+}
+
+static int not_registered(int fd) {
+        return weir_sys_is_open(fd) ? -ENOENT : -EBADF;
+}
+
+/* The slot that a descriptor has if it was ever registered, or NULL. */
+static struct weir_slot *find(struct weir_registry *core, int fd) {
+        return fd >= 0 && (uint64_t)fd <= DATA_INDEX ? weir_table_find(&core->fds, (uint32_t)fd) : NULL;
+}
+
+/* The slot of a descriptor that is to be registered, or NULL and an error. */
+static struct weir_slot *make(struct weir_registry *core, int fd, int *ret_error) {
+        struct weir_slot *slot = find(core, fd);
+
+        if (slot)
+                return slot;
+        if (!weir_sys_is_open(fd)) {
+                *ret_error = -EBADF; /* a wild number must not cost memory */
+                return NULL;
+        }
+        slot = (uint64_t)fd <= DATA_INDEX ? weir_table_make(&core->fds, (uint32_t)fd) : NULL;
+        *ret_error = -ENOMEM;
+        return slot;
+}
+
+/* Begins the registration that the kernel has taken, two generations after word. Gives up the lock. */
+static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t clear, uint64_t registration,
+                  weir_token token) {
+        weir_slot_invalidate(slot);
+        /* PAIR(token): weir_slot_take() reads it between two looks at the word. */
+        atomic_store_explicit(&slot->token, token, memory_order_release);
+        if (weir_slot_unlock(slot, clear, registration, SLOT_GENERATION))
+                weir_core_push(core, slot);
+}
+
+/* Gives up the lock; nothing has changed but what clear and set say. */
+static void end(struct weir_registry *core, struct weir_slot *slot, uint64_t clear, uint64_t set) {
+        if (weir_slot_unlock(slot, clear, set, 0))
+                weir_core_push(core, slot);
+}
+
+int weir_register(struct weir_registry *core, int fd, weir_token token, weir_interest interest) {
+        struct weir_slot *slot;
+        uint64_t word, registration;
+        int r;
+
+        if (!core || !is_valid(interest))
+                return -EINVAL;
+        r = weir_core_check(core);
+        if (r < 0)
+                return r;
+        /* relaxed: the caller got the number from weir_poll_fd() */
+        if (fd >= 0 && fd == atomic_load_explicit(&core->outer, memory_order_relaxed))
+                return -EINVAL;
+        slot = make(core, fd, &r);
+        if (!slot)
+                return r;
+
+        /*
+         * The slot may say REGISTERED though the descriptor was closed and its number is another file now. The kernel
+         * knows: if it takes the number, the old registration is over, else it stands, and nothing has changed.
+         */
+        weir_slot_lock(slot, 0, 0, 0, 0, &word);
+        if (slot->name != (uint32_t)fd)
+                slot->name = (uint32_t)fd;
+        registration = word_of(interest);
+        /* PAIR(rebuild): sequentially consistent, see weir_table_make(). */
+        if (atomic_load_explicit(&core->home, memory_order_seq_cst))
+                registration |= SLOT_HOME;
+        r = weir_registry_ctl(core, home_of(registration), EPOLL_CTL_ADD, fd, word_to_come(word, registration));
+        if (r < 0)
+                end(core, slot, 0, 0);
+        else
+                begin(core, slot, SLOT_HOME, registration, token);
+        return r;
+}
+
+int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_interest interest) {
+        struct weir_slot *slot;
+        uint64_t word, registration;
+        int r;
+
+        if (!core || !is_valid(interest) || interest & WEIR_EXCLUSIVE)
+                return -EINVAL;
+        r = weir_core_check(core);
+        if (r < 0)
+                return r;
+        slot = find(core, fd);
+        if (!slot)
+                return not_registered(fd);
+        if (!weir_slot_lock(slot, SLOT_REGISTERED | SLOT_EXCLUSIVE, SLOT_REGISTERED, 0, 0, &word))
+                return word & SLOT_REGISTERED ? -EINVAL : not_registered(fd);
+
+        registration = word_of(interest);
+        r = weir_registry_ctl(core, home_of(word), EPOLL_CTL_MOD, fd, word_to_come(word, registration));
+        if (r < 0)
+                end(core, slot, 0, 0);
+        else
+                begin(core, slot, 0, registration, token);
+        return r;
+}
+
+int weir_deregister(struct weir_registry *core, int fd) {
+        struct weir_slot *slot;
+        uint64_t word;
+
+        if (!core)
+                return -EINVAL;
+        if (weir_core_is_forked(core))
+                return -ECHILD;
+        slot = find(core, fd);
+        if (!slot)
+                return not_registered(fd);
+        /* The step that ends it: from here on no event of it is handed out. */
+        if (!weir_slot_lock(slot, SLOT_REGISTERED, SLOT_REGISTERED, SLOT_REGISTRATION, SLOT_GENERATION, &word))
+                return not_registered(fd);
+        /*
+         * The kernel may have nothing to remove, for the descriptor was closed; or not be able to, for a duplicate keeps the
+         * registration. What it still reports is stale, and cured when it is level-triggered, sets.c.
+         */
+        (void)weir_registry_ctl(core, home_of(word), EPOLL_CTL_DEL, fd, word);
+        end(core, slot, SLOT_HOME, 0);
+        return 0;
+}
+
+/* A direction that the kernel was not asked for yet. */
+static int rearm_new(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t directions) {
+        uint64_t word, wanted;
+        int r;
+
+        if (!weir_slot_lock(slot, SLOT_REGISTERED | SLOT_MODE, SLOT_REGISTERED | SLOT_ONESHOT, 0, 0, &word))
+                return word & SLOT_REGISTERED ? -EINVAL : not_registered(fd);
+        wanted = word | directions << SLOT_ASKED_SHIFT;
+        r = weir_registry_ctl(core, home_of(word), EPOLL_CTL_MOD, fd, wanted);
+        if (r < 0)
+                end(core, slot, 0, 0);
+        else
+                end(core, slot, SLOT_ARMED, (wanted & SLOT_ASKED) | directions << SLOT_ARMED_SHIFT);
+        return r;
+}
+
+int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
+        struct weir_slot *slot;
+        uint64_t word, next, directions = interest;
+        int r;
+
+        if (!core || !interest || interest & ~DIRECTIONS)
+                return -EINVAL;
+        r = weir_core_check(core);
+        if (r < 0)
+                return r;
+        slot = find(core, fd);
+        if (!slot)
+                return not_registered(fd);
+
+        /* PAIR(registration): a refused call, too, comes after the one that made it so. */
+        word = atomic_load_explicit(&slot->word, memory_order_acquire);
+        for (;;) {
+                if (word & SLOT_LOCKED) {
+                        word = weir_slot_await(slot, word);
+                        continue;
+                }
+                if (!(word & SLOT_REGISTERED))
+                        return not_registered(fd);
+                if ((word & SLOT_MODE) != SLOT_ONESHOT)
+                        return -EINVAL;
+                if (directions << SLOT_ASKED_SHIFT & ~word)
+                        return rearm_new(core, slot, fd, directions);
+                next = (word & ~SLOT_ARMED) | directions << SLOT_ARMED_SHIFT;
+                if (weir_slot_deliverable(next))
+                        next |= SLOT_LINKED;
+                WEIR_YIELD();
+                /*
+                 * PAIR(rearm): the next taker of the one-shot sees what this one did, weir_slot_take(); readiness that was
+                 * latched meanwhile is in word, weir_slot_peek().
+                 * PAIR(linked): as in weir_slot_offer().
+                 */
+                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
+                                                            memory_order_acquire))
+                        break;
+        }
+        if (next & ~word & SLOT_LINKED)
+                weir_core_push(core, slot);
+        return 0;
+}
+
+int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
+        struct weir_slot *slot;
+        uint64_t word;
+        int r;
+
+        if (!core)
+                return -EINVAL;
+        r = weir_core_check(core);
+        if (r < 0)
+                return r;
+        slot = find(core, fd);
+        if (!slot)
+                return not_registered(fd);
+        if (!weir_slot_lock(slot, SLOT_REGISTERED, SLOT_REGISTERED, 0, 0, &word))
+                return not_registered(fd);
+        /* PAIR(token): the generation stays, so a hand-out under way may still give the old one, a later one not. */
+        atomic_store_explicit(&slot->token, token, memory_order_release);
+        end(core, slot, 0, 0);
+        return 0;
+}
+
+/* ---------------------------------------------------------------- handles */
+
+struct weir_registry *weir_registry_clone(struct weir_registry *core) {
+        if (core)
+                weir_core_ref(core);
+        return core;
+}
+
+void weir_registry_release(struct weir_registry *core) {
+        if (core)
+                weir_core_unref(core);
+}
+
+/* ---------------------------------------------------------------- reclamation */
+
+void weir_defer(struct weir_registry *core, struct weir_deferred *node, void (*fn)(struct weir_deferred *)) {
+        struct weir_deferred_list due = { node, node };
+
+        if (!node || !fn)
+                return;
+        node->fn = fn;
+        if (!core || weir_core_is_forked(core))
+                fn(node);
+        else if (!weir_epochs_defer(&core->epochs, node))
+                weir_core_run(core, &due);
+}
+
+int weir_synchronize(struct weir_registry *core) {
+        if (!core)
+                return -EINVAL;
+        return weir_core_is_forked(core) ? -ECHILD : weir_epochs_synchronize(&core->epochs);
+}
+
+weir_epoch weir_epoch_now(struct weir_registry *core) {
+        return core && !weir_core_is_forked(core) ? weir_epochs_now(&core->epochs) : 0;
+}
+
+bool weir_epoch_passed(struct weir_registry *core, weir_epoch epoch) {
+        return !core || weir_core_is_forked(core) || weir_epochs_passed(&core->epochs, epoch);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "core.h"
+
+/*
+ * epoll_ctl(2) on one of the core's sets, for the registration that word describes (generation, mode, asked).
+ * Called with the lock of the descriptor's slot held.
+ */
+int weir_registry_ctl(struct weir_registry *core, int home, int op, int fd, uint64_t word);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The table of slots, their lock, and the life of an entry from the fetch to the hand-out. The word is described in
+ * slot.h. Read weir_slot_take() first: it is the filter.
+ *
+ * Why the filter is right. A registry call that ends a registration first changes the generation, then the kernel, then
+ * returns. A hand-out that begins after the return sees the new generation, for it happens after: it finds the entry
+ * stale. The token is read between two looks at the word: a newer token is stored with release order after its
+ * generation changed, so whoever reads it sees the change in the second look. The old token may come only to a hand-out
+ * that began before the call returned.
+ */
+
+#include "slot.h"
+
+#define READY_HANGUP (EPOLLHUP | UINT64_C(0x20))
+
+static size_t segment_bytes(unsigned segment) {
+        return weir_table_segment_size(segment) * sizeof(struct weir_slot);
+}
+
+struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
+        struct weir_slot *slot = weir_table_find(table, index), *slots, *others = NULL;
+        uint32_t offset;
+        unsigned segment = weir_table_segment(index, &offset);
+
+        if (slot || segment >= WEIR_SEGMENTS)
+                return slot;
+        slots = weir_sys_alloc(segment_bytes(segment));
+        if (!slots)
+                return NULL;
+        /*
+         * PAIR(segment): weir_table_find() finds zeroed slots.
+         * PAIR(rebuild): sequentially consistent with weir_sets_rebuild(), which publishes the new set and then looks
+         * for segments, while a registration publishes its segment and then looks for the set.
+         */
+        if (!atomic_compare_exchange_strong_explicit(&table->segments[segment], &others, slots, memory_order_seq_cst,
+                                                     memory_order_acquire)) {
+                weir_sys_free(slots, segment_bytes(segment));
+                slots = others;
+        }
+        return slots + offset;
+}
+
+void weir_table_free(struct weir_table *table) {
+        for (unsigned i = 0; i < WEIR_SEGMENTS; ++i)
+                /* relaxed: nobody else is left */
+                weir_sys_free(atomic_load_explicit(&table->segments[i], memory_order_relaxed), segment_bytes(i));
+}
+
+/* ---------------------------------------------------------------- the lock */
+
+/* The half of the word that holds the flags, for the futex. */
+static const void *futex_of(struct weir_slot *slot) {
+        const uint64_t probe = 1;
+        const unsigned char *first = (const unsigned char *)&probe;
+
+        return (const unsigned char *)&slot->word + (*first ? 0 : 4);
+}
+
+uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
+        /* relaxed: only a hint to the holder of the lock to call futex(2), which looks at the word itself */
+        if (word & SLOT_CONTENDED ||
+            atomic_compare_exchange_strong_explicit(&slot->word, &word, word | SLOT_CONTENDED, memory_order_relaxed,
+                                                    memory_order_relaxed))
+                weir_sys_futex_wait(futex_of(slot), (uint32_t)(word | SLOT_CONTENDED));
+        return atomic_load_explicit(&slot->word, memory_order_relaxed);
+}
+
+bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
+                    uint64_t *ret_word) {
+        /* PAIR(registration): a refused call, too, comes after the one that made it so. */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+
+        for (;;) {
+                if (word & SLOT_LOCKED) {
+                        word = weir_slot_await(slot, word);
+                        continue;
+                }
+                WEIR_YIELD();
+                if ((word & mask) != value) {
+                        *ret_word = word;
+                        return false;
+                }
+                /*
+                 * PAIR(lock): weir_slot_unlock() of the former holder, with all it did to the slot.
+                 * PAIR(generation): weir_slot_take() reads the word after a batch was opened, see epoch.c.
+                 */
+                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, ((word & ~clear) | SLOT_LOCKED) + add,
+                                                            memory_order_acq_rel, memory_order_acquire)) {
+                        WEIR_YIELD();
+                        *ret_word = word;
+                        return true;
+                }
+        }
+}
+
+bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint64_t generations) {
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), next;
+
+        WEIR_YIELD();
+        do {
+                next = (word & ~(clear | SLOT_LOCKED | SLOT_CONTENDED | SLOT_EARLY)) | set;
+                if (generations) {
+                        next += generations;
+                        next |= (word & SLOT_EARLY) >> SLOT_EARLY_SHIFT;
+                }
+                if (weir_slot_deliverable(next))
+                        next |= SLOT_LINKED;
+                /*
+                 * PAIR(lock): weir_slot_lock() of the next holder.
+                 * PAIR(registration): weir_slot_take() sees the token, and what the caller wrote before it called.
+                 * PAIR(linked): as in weir_slot_offer().
+                 */
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
+                                                          memory_order_relaxed));
+        if (word & SLOT_CONTENDED)
+                weir_sys_futex_wake_all(futex_of(slot));
+        return next & ~word & SLOT_LINKED;
+}
+
+void weir_slot_invalidate(struct weir_slot *slot) {
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+        /* relaxed: whoever reads a token stored after this sees it, PAIR(token) */
+        while (!atomic_compare_exchange_strong_explicit(&slot->word, &word,
+                                                        (word & ~SLOT_REGISTRATION) + SLOT_GENERATION,
+                                                        memory_order_relaxed, memory_order_relaxed))
+                ;
+        WEIR_YIELD();
+}
+
+/* ---------------------------------------------------------------- from the fetch to the hand-out */
+
+static inline bool is_stale(uint64_t word, uint64_t data) {
+        return (word ^ data) >= SLOT_GENERATION;
+}
+
+bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
+        return is_stale(atomic_load_explicit(&slot->word, memory_order_relaxed), data);
+}
+
+/*
+ * A call that begins a generation tells the kernel first, so that a refusal leaves nothing to put back. An event of the new
+ * generation may then be fetched before the slot has it, while the call still holds the lock: it is early, not stale.
+ */
+static inline bool is_early(uint64_t word, uint64_t data) {
+        uint64_t ahead = (data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1));
+
+        return word & SLOT_LOCKED && (ahead == SLOT_GENERATION || ahead == 2 * SLOT_GENERATION);
+}
+
+/* An entry of another generation. True: word was read anew, look again. False: the entry is done with. */
+static bool note_stale(struct weir_slot *slot, uint64_t *word, uint64_t data, uint32_t events) {
+        uint64_t next = *word | weir_ready_from_epoll(events) << SLOT_EARLY_SHIFT;
+
+        if (!is_early(*word, data))
+                return false;
+        /* PAIR(registration): the call that holds the lock makes it ready, weir_slot_unlock(). */
+        return !atomic_compare_exchange_strong_explicit(&slot->word, word, next, memory_order_acq_rel,
+                                                        memory_order_acquire);
+}
+
+/* The word after an event was fetched. */
+static uint64_t with_events(uint64_t word, uint32_t events) {
+        return (word | weir_ready_from_epoll(events)) & ~(events & (EPOLLHUP | EPOLLRDHUP) ? SLOT_REPLAYED : 0);
+}
+
+/* The word after ready was handed out. */
+static uint64_t after_hand_out(uint64_t word, uint64_t ready) {
+        uint64_t next = word & ~ready;
+
+        if ((word & SLOT_MODE) != SLOT_ONESHOT)
+                return next;
+        next &= ~SLOT_ARMED;
+        /*
+         * A short count lets the user rearm without having met the end of the stream. So a hang-up is kept, once, with the
+         * direction that shows it: the rearm then brings it again.
+         */
+        if (ready & READY_HANGUP && !(word & SLOT_REPLAYED))
+                next |= (ready & (READY_HANGUP | EPOLLIN)) | SLOT_REPLAYED;
+        return next;
+}
+
+bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event) {
+        /* PAIR(registration): what was written before register, reregister, rearm or wake. */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire), ready, next;
+        weir_token token;
+
+        for (;;) {
+                if (is_stale(word, data)) {
+                        if (note_stale(slot, &word, data, events))
+                                continue;
+                        return false;
+                }
+                WEIR_YIELD();
+                /* PAIR(token): a token stored later brings the change of generation before it. */
+                token = atomic_load_explicit(&slot->token, memory_order_acquire);
+                WEIR_YIELD();
+                if (events && !weir_slot_is_latched(word)) {
+                        /* relaxed: comes after the token by the acquire above */
+                        word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+                        if (is_stale(word, data))
+                                return false;
+                        *ret_event = (struct weir_event){ token, events };
+                        return true;
+                }
+                next = with_events(word, events);
+                ready = weir_slot_deliverable(next);
+                if (ready)
+                        next = after_hand_out(next, ready);
+                /*
+                 * Success proves that the word, and so the generation, was the same before and after the token.
+                 * PAIR(rearm): the one-shot goes from the thread that called weir_rearm() to the one that takes the event.
+                 */
+                if (next == word || atomic_compare_exchange_strong_explicit(&slot->word, &word, next,
+                                                                            memory_order_acq_rel, memory_order_acquire))
+                        break;
+        }
+        if (ready)
+                *ret_event = (struct weir_event){ token, weir_ready_to_epoll(ready) };
+        return ready;
+}
+
+bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool *ghost) {
+        /*
+         * PAIR(lock): that the slot is not locked any more proves that the call which ended the event's generation has done
+         * with the kernel. The event may have been fetched before that, but the next fetch comes after.
+         */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire), next;
+
+        for (;;) {
+                if (!is_stale(word, data)) {
+                        next = with_events(word, events);
+                        if (!weir_slot_is_latched(word) || weir_slot_deliverable(next))
+                                return true;
+                } else if (is_early(word, data)) {
+                        if (note_stale(slot, &word, data, events))
+                                continue;
+                        return false;
+                } else {
+                        if (word & SLOT_LOCKED || !(data & DATA_LEVEL))
+                                return false;
+                        if (word & SLOT_SUSPECT) {
+                                *ghost = true;
+                                return false;
+                        }
+                        next = word | SLOT_SUSPECT;
+                }
+                /* PAIR(rearm): a rearm that comes later sees the readiness; one that came earlier was seen above. */
+                if (next == word || atomic_compare_exchange_strong_explicit(&slot->word, &word, next,
+                                                                            memory_order_acq_rel, memory_order_acquire))
+                        return false;
+        }
+}
+
+bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire), next;
+
+        do {
+                while (is_stale(word, data))
+                        if (!note_stale(slot, &word, data, events))
+                                return false;
+                next = with_events(word, events);
+                if (weir_slot_deliverable(next))
+                        next |= SLOT_LINKED;
+                /*
+                 * PAIR(rearm): as in weir_slot_peek().
+                 * PAIR(linked): weir_slot_unlink() cleared the bit after it read the link that the caller now writes.
+                 */
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
+                                                          memory_order_acquire));
+        return next & ~word & SLOT_LINKED;
+}
+
+uint64_t weir_slot_unlink(struct weir_slot *slot) {
+        /*
+         * PAIR(linked): weir_slot_offer(), weir_rearm() and weir_waker_wake() see that the link is free, and what they set
+         * before this clears the bit is seen here.
+         */
+        uint64_t word = atomic_fetch_and_explicit(&slot->word, ~SLOT_LINKED, memory_order_acq_rel);
+
+        if (!weir_slot_deliverable(word))
+                return 0;
+        return (word & ~(SLOT_GENERATION - 1)) | slot->name;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The system calls, made directly: glibc's epoll_wait() is a cancellation point, and a cancelled waiter would keep the
+ * waiting role for ever. A direct call does the same on glibc and musl, with 32-bit and 64-bit time_t.
+ */
+
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S  INT64_C(1000000000)
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+/* Kernels since 5.11 have it under one number on every architecture but alpha. */
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
+/* Allocations of this size and more are mapped: zero without being touched. The kernel rounds them up to pages. */
+#define MAP_FROM  (32 * 1024)
+#define LIFE_SIZE 1
+
+/* What the kernel wants to hear of a signal mask that is not given. */
+#define SIGSET_SIZE 8
+
+struct kernel_timespec {
+        int64_t seconds;
+        int64_t nanoseconds;
+};
+
+static int result(long r, int saved_errno) {
+        int error = errno;
+
+        errno = saved_errno;
+        return r < 0 ? -error : (int)r;
+}
+
+int weir_sys_epoll_create(void) {
+        int saved = errno;
+
+        return result(epoll_create1(EPOLL_CLOEXEC), saved);
+}
+
+int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) {
+        struct epoll_event event = { .events = events, .data.u64 = data };
+        int saved = errno;
+
+        return result(epoll_ctl(set, op, fd, &event), saved);
+}
+
+static int wait_milliseconds(int set, struct epoll_event *events, int capacity, int64_t timeout) {
+        int64_t ms = timeout == WEIR_FOREVER ? -1 : timeout / NS_PER_MS + (timeout % NS_PER_MS != 0);
+
+        if (ms > INT_MAX)
+                ms = INT_MAX; /* 24 days; the caller looks at the clock and waits again */
+        return (int)syscall(SYS_epoll_pwait, set, events, capacity, (int)ms, NULL, (size_t)SIGSET_SIZE);
+}
+
+int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+        int saved = errno;
+        int r;
+
+        if (timeout == WEIR_FOREVER || timeout % NS_PER_MS == 0)
+                return result(wait_milliseconds(set, events, (int)capacity, timeout), saved);
+
+        struct kernel_timespec ts = { timeout / NS_PER_S, timeout % NS_PER_S };
+
+        r = (int)syscall(SYS_epoll_pwait2, set, events, (int)capacity, &ts, NULL, (size_t)SIGSET_SIZE);
+        if (r < 0 && (errno == ENOSYS || errno == EPERM)) /* an old kernel, or a seccomp filter */
+                r = wait_milliseconds(set, events, (int)capacity, timeout);
+        return result(r, saved);
+}
+
+int weir_sys_eventfd(void) {
+        int saved = errno;
+
+        return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), saved);
+}
+
+void weir_sys_eventfd_signal(int fd) {
+        uint64_t one = 1;
+        int saved = errno;
+
+        /* A full counter refuses the write and makes no edge: empty it and write again. */
+        while (write(fd, &one, sizeof one) < 0) {
+                uint64_t counter;
+
+                if (errno == EAGAIN)
+                        (void)!read(fd, &counter, sizeof counter);
+                else if (errno != EINTR)
+                        break;
+        }
+        errno = saved;
+}
+
+void weir_sys_close(int fd) {
+        int saved = errno;
+
+        close(fd);
+        errno = saved;
+}
+
+bool weir_sys_is_open(int fd) {
+        int saved = errno;
+        bool open = fcntl(fd, F_GETFD) >= 0;
+
+        errno = saved;
+        return open;
+}
+
+int64_t weir_sys_now(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+static void *map(size_t size) {
+        int saved = errno;
+        void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        errno = saved;
+        return memory == MAP_FAILED ? NULL : memory;
+}
+
+void *weir_sys_alloc(size_t size) {
+        void *memory;
+        int saved = errno;
+
+        if (size >= MAP_FROM)
+                return map(size);
+        memory = aligned_alloc(WEIR_CACHE_LINE, (size + WEIR_CACHE_LINE - 1) / WEIR_CACHE_LINE * WEIR_CACHE_LINE);
+        errno = saved;
+        return memory ? memset(memory, 0, size) : NULL;
+}
+
+void weir_sys_free(void *memory, size_t size) {
+        int saved = errno;
+
+        if (size < MAP_FROM)
+                free(memory);
+        else if (memory)
+                munmap(memory, size);
+        errno = saved;
+}
+
+_Atomic(uint32_t) *weir_sys_life_create(int *ret_pid) {
+        int saved = errno;
+        void *page = map(LIFE_SIZE);
+
+        if (page)
+                *ret_pid = madvise(page, LIFE_SIZE, MADV_WIPEONFORK) < 0 ? getpid() : 0;
+        errno = saved;
+        return page;
+}
+
+void weir_sys_life_free(_Atomic(uint32_t) *life) {
+        int saved = errno;
+
+        if (life)
+                munmap(life, LIFE_SIZE);
+        errno = saved;
+}
+
+int weir_sys_getpid(void) {
+        return getpid();
+}
+
+void weir_sys_futex_wait(const void *word, uint32_t expected) {
+        int saved = errno;
+
+        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+        errno = saved;
+}
+
+void weir_sys_futex_wake_all(const void *word) {
+        int saved = errno;
+
+        syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+        errno = saved;
+}
