@@ -47,8 +47,11 @@ static void append(struct weir_deferred_list *list, struct weir_deferred_list *m
 }
 
 void weir_epochs_run(struct weir_epochs *epochs, struct weir_deferred_list *due) {
-        struct weir_runner runner = { .thread = pthread_self(), .due = *due }, *outer, **link;
+        struct weir_runner runner, *outer, **link;
 
+        runner.thread = pthread_self();
+        runner.due.first = due->first;
+        runner.due.last = due->last;
         pthread_mutex_lock(&epochs->lock);
         outer = find_runner(epochs);
         if (!outer) {
@@ -102,6 +105,7 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
                        struct weir_deferred_list *ret_due) {
         ret_due->first = NULL;
         WEIR_YIELD();
+        /* PAIR(closed): what was done with the batch comes before what is due now or after a later close. */
         pthread_mutex_lock(&epochs->lock);
         if (batch->newer)
                 batch->newer->older = batch->older;
@@ -112,7 +116,8 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
                 append(&batch->older->deferred, &batch->deferred);
         } else {
                 epochs->oldest = batch->newer;
-                *ret_due = batch->deferred;
+                ret_due->first = batch->deferred.first;
+                ret_due->last = batch->deferred.last;
         }
         batch->number = 0;
         --epochs->open;
@@ -164,8 +169,11 @@ static bool may_not_wait(struct weir_epochs *epochs) {
 }
 
 int weir_epochs_synchronize(struct weir_epochs *epochs) {
-        struct synchronization synchronization = { .node.fn = finish };
+        struct synchronization synchronization;
         bool refused;
+
+        synchronization.node.fn = finish;
+        atomic_init(&synchronization.done, 0);
 
         pthread_mutex_lock(&epochs->lock);
         refused = may_not_wait(epochs);
@@ -200,7 +208,10 @@ bool weir_epochs_passed(struct weir_epochs *epochs, weir_epoch epoch) {
 
 void weir_epochs_count(struct weir_epochs *epochs, struct weir_counts *ret_counts, uint64_t *ret_open) {
         pthread_mutex_lock(&epochs->lock);
-        *ret_counts = epochs->counts;
+        ret_counts->events = epochs->counts.events;
+        ret_counts->stale = epochs->counts.stale;
+        ret_counts->wakes = epochs->counts.wakes;
+        ret_counts->requeued = epochs->counts.requeued;
         *ret_open = epochs->open;
         pthread_mutex_unlock(&epochs->lock);
 }

@@ -45,7 +45,7 @@ void weir_events_attach(struct weir_events *events, struct weir_registry *core) 
 void weir_events_open(struct weir_events *events, unsigned count) {
         events->count = count;
         events->cursor = 0;
-        events->counts = (struct weir_counts){ .events = 0 };
+        events->counts.events = events->counts.stale = events->counts.wakes = events->counts.requeued = 0;
         weir_epochs_open(&events->core->epochs, &events->batch);
 }
 

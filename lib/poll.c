@@ -68,7 +68,7 @@ static void close_one(int fd) {
                 weir_sys_close(fd);
 }
 
-/* Also of a poll that is half made. */
+/* Also of a poll that is half made. PAIR(reference): comes after all that any holder of a reference did. */
 void weir_poll_free(struct weir_poll *poll) {
         struct weir_registry *core = &poll->core;
 
@@ -110,6 +110,11 @@ struct weir_registry *weir_poll_registry(struct weir_poll *poll) {
 
 /* ---------------------------------------------------------------- the wait */
 
+static void set_entry(struct epoll_event *entry, uint32_t events, uint64_t data) {
+        entry->events = events;
+        entry->data.u64 = data;
+}
+
 /* Takes from the ready queue what may be handed out. Returns how many entries were filled. */
 static unsigned fill_from_queue(struct weir_poll *poll, struct epoll_event *entries, unsigned capacity) {
         struct weir_slot *slot = weir_queue_take(&poll->core.queue);
@@ -131,7 +136,7 @@ static unsigned fill_from_queue(struct weir_poll *poll, struct epoll_event *entr
                 poll->pending = slot->next;
                 data = weir_slot_unlink(slot); /* from here on it may be linked again */
                 if (data)
-                        entries[count++] = (struct epoll_event){ .data.u64 = data };
+                        set_entry(&entries[count++], 0, data);
         }
         return count;
 }
@@ -144,49 +149,45 @@ static unsigned drop_marks(struct epoll_event *entries, unsigned count, bool *ne
                         continue;
                 }
                 *nested |= entries[i].data.u64 == DATA_NESTED;
-                entries[i] = entries[--count];
+                set_entry(&entries[i], entries[count - 1].events, entries[count - 1].data.u64);
+                --count;
         }
         return count;
 }
 
-/* What one fetch from the kernel came to. */
-struct fetched {
-        unsigned count; /* entries, the first of which stands */
-        int error;
-        bool full;  /* there may be more */
-        bool ghost; /* a ghost showed itself */
-};
-
-static struct fetched fill_from_kernel(struct weir_poll *poll, struct epoll_event *entries, unsigned capacity,
-                                       int64_t timeout) {
+/*
+ * One fetch from the kernel. Returns how many entries were filled, the first of which stands, or a negative errno. *full is
+ * set if there may be more, *ghost if a ghost showed itself.
+ */
+static int fill_from_kernel(struct weir_poll *poll, struct epoll_event *entries, unsigned capacity, int64_t timeout,
+                            bool *full, bool *ghost) {
         struct weir_registry *core = &poll->core;
-        struct fetched fetched = { .count = 0 };
         bool nested = false;
+        unsigned count;
         int r;
 
         r = weir_sys_epoll_wait(weir_sets_current(core), entries, capacity, timeout);
-        if (r < 0) {
-                fetched.error = r;
-                return fetched;
-        }
-        fetched.full = (unsigned)r == capacity;
-        fetched.count = drop_marks(entries, (unsigned)r, &nested);
-        if (nested && fetched.count < capacity) {
-                r = weir_sys_epoll_wait(weir_sets_older(core), entries + fetched.count, capacity - fetched.count, 0);
+        if (r < 0)
+                return r;
+        *full = (unsigned)r == capacity;
+        count = drop_marks(entries, (unsigned)r, &nested);
+        if (nested && count < capacity) {
+                r = weir_sys_epoll_wait(weir_sets_older(core), entries + count, capacity - count, 0);
                 if (r > 0)
-                        fetched.count += drop_marks(entries + fetched.count, (unsigned)r, &nested);
+                        count += drop_marks(entries + count, (unsigned)r, &nested);
         }
-        while (fetched.count) {
+        while (count) {
                 uint64_t data = entries[0].data.u64;
                 struct weir_slot *slot = weir_core_slot(core, data);
 
-                if (weir_slot_peek(slot, data, entries[0].events, &fetched.ghost))
+                if (weir_slot_peek(slot, data, entries[0].events, ghost))
                         break;
                 if (weir_slot_is_stale(slot, data))
                         weir_poll_count(&poll->stale);
-                entries[0] = entries[--fetched.count];
+                --count;
+                set_entry(&entries[0], entries[count].events, entries[count].data.u64);
         }
-        return fetched;
+        return (int)count;
 }
 
 /*
@@ -195,9 +196,9 @@ static struct fetched fill_from_kernel(struct weir_poll *poll, struct epoll_even
  */
 static int fill(struct weir_poll *poll, struct weir_events *events, int64_t timeout, bool *again) {
         struct weir_queue *queue = &poll->core.queue;
-        struct fetched fetched = { .count = 0 };
-        bool queue_first = poll->queue_first;
+        bool queue_first = poll->queue_first, full = false, ghost = false;
         unsigned count = 0;
+        int r = 0;
 
         if (queue_first)
                 count = fill_from_queue(poll, events->entries, events->capacity);
@@ -205,18 +206,19 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
                 bool sleep = timeout && !count && !poll->pending && weir_queue_park(queue);
 
                 WEIR_YIELD();
-                fetched =
-                        fill_from_kernel(poll, events->entries + count, events->capacity - count, sleep ? timeout : 0);
-                count += fetched.count;
+                r = fill_from_kernel(poll, events->entries + count, events->capacity - count, sleep ? timeout : 0,
+                                     &full, &ghost);
+                if (r > 0)
+                        count += (unsigned)r;
         }
         if (count < events->capacity)
                 count += fill_from_queue(poll, events->entries + count, events->capacity - count);
         poll->queue_first = !queue_first && (poll->pending || !weir_queue_is_empty(queue));
 
-        *again = fetched.full;
-        if (fetched.ghost && !weir_sets_rebuild(poll))
+        *again = full;
+        if (ghost && !weir_sets_rebuild(poll))
                 *again = false;
-        return count ? (int)count : fetched.error;
+        return count ? (int)count : r;
 }
 
 static int64_t deadline_of(int64_t timeout) {

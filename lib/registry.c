@@ -117,6 +117,17 @@ static void end(struct weir_registry *core, struct weir_slot *slot, uint64_t cle
                 weir_core_push(core, slot);
 }
 
+static int add(struct weir_registry *core, int fd, uint64_t word, uint64_t registration) {
+        uint64_t wanted = word_to_come(word, registration);
+        int r = weir_registry_ctl(core, home_of(registration), EPOLL_CTL_ADD, fd, wanted);
+
+        if (r != -EEXIST || word & SLOT_REGISTERED)
+                return r;
+        /* A ghost of the same file: its number was closed, deregistered, and made a duplicate of it again. */
+        (void)weir_registry_ctl(core, home_of(registration), EPOLL_CTL_DEL, fd, wanted);
+        return weir_registry_ctl(core, home_of(registration), EPOLL_CTL_ADD, fd, wanted);
+}
+
 int weir_register(struct weir_registry *core, int fd, weir_token token, weir_interest interest) {
         struct weir_slot *slot;
         uint64_t word, registration;
@@ -145,7 +156,7 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         /* PAIR(rebuild): sequentially consistent, see weir_table_make(). */
         if (atomic_load_explicit(&core->home, memory_order_seq_cst))
                 registration |= SLOT_HOME;
-        r = weir_registry_ctl(core, home_of(registration), EPOLL_CTL_ADD, fd, word_to_come(word, registration));
+        r = add(core, fd, word, registration);
         if (r < 0)
                 end(core, slot, 0, 0);
         else

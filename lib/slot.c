@@ -202,7 +202,8 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
                         word = atomic_load_explicit(&slot->word, memory_order_relaxed);
                         if (is_stale(word, data))
                                 return false;
-                        *ret_event = (struct weir_event){ token, events };
+                        ret_event->token = token;
+                        ret_event->readiness = events;
                         return true;
                 }
                 next = with_events(word, events);
@@ -217,9 +218,11 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
                                                                             memory_order_acq_rel, memory_order_acquire))
                         break;
         }
-        if (ready)
-                *ret_event = (struct weir_event){ token, weir_ready_to_epoll(ready) };
-        return ready;
+        if (!ready)
+                return false;
+        ret_event->token = token;
+        ret_event->readiness = weir_ready_to_epoll(ready);
+        return true;
 }
 
 bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool *ghost) {
