@@ -126,7 +126,8 @@ unsigned weir_events_capacity(const struct weir_events *events) {
 }
 
 bool weir_events_is_empty(const struct weir_events *events) {
-        return !events || !weir_events_is_open(events) || events->cursor == events->count;
+        return !events || !weir_events_is_open(events) || events->cursor == events->count ||
+               weir_core_check(events->core) < 0;
 }
 
 /* ---------------------------------------------------------------- one event */

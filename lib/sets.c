@@ -92,6 +92,13 @@ static void end_rebuild(struct weir_registry *core) {
         weir_sys_close(older);
 }
 
+/* Whether the set holds the registration: the kernel lets it be modified, and refuses that to an exclusive one alone. */
+static bool is_there(struct weir_registry *core, int home, int fd, uint64_t word) {
+        int r = weir_registry_ctl(core, home, EPOLL_CTL_MOD, fd, word & ~SLOT_EXCLUSIVE);
+
+        return r >= 0 || r == -ENOMEM || (r == -EINVAL && word & SLOT_EXCLUSIVE && fd != set_at(core, (uint32_t)home));
+}
+
 /* False: the registration had to stay. */
 static bool move(struct weir_registry *core, struct weir_slot *slot, int fd) {
         int newer = (int)current_home(core), older = !newer, r;
@@ -101,8 +108,7 @@ static bool move(struct weir_registry *core, struct weir_slot *slot, int fd) {
                 return true;
         r = weir_registry_ctl(core, newer, EPOLL_CTL_ADD, fd, word);
         if (r < 0) {
-                r = weir_registry_ctl(core, older, EPOLL_CTL_MOD, fd, word);
-                if (r != -EBADF && r != -ENOENT) { /* it is still there */
+                if (is_there(core, older, fd, word)) {
                         weir_slot_unlock(slot, 0, 0, 0);
                         return false;
                 }
