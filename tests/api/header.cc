@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The header alone, as C++11: it needs nothing before it, and its calls link as C. */
+
+#include <weir/weir.h>
+
+#include <cerrno>
+
+int main() {
+        weir_poll *poll = nullptr;
+        weir_events *events = nullptr;
+        timespec nothing = {};
+        weir_interest interest = WEIR_READABLE | WEIR_ONESHOT;
+        int fetched;
+
+        static_assert(sizeof(weir_event) == 16, "a token and its readiness");
+        if (weir_poll_create(&poll) < 0 || weir_events_create(1, &events) < 0)
+                return 1;
+        fetched = weir_poll_wait(poll, events, &nothing);
+        fetched |= weir_register(weir_poll_registry(poll), -1, weir_ptr_token(poll), interest) != -EBADF;
+        weir_events_destroy(events);
+        weir_poll_destroy(poll);
+        return fetched;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seam with faults: see fault.h. Each call is counted and compared with the plan, then goes to the real one, which is
+ * sys.c itself with other names. Read strike() first.
+ */
+#include "sys.h"
+
+#define weir_sys_epoll_create   real_epoll_create
+#define weir_sys_epoll_ctl      real_epoll_ctl
+#define weir_sys_epoll_wait     real_epoll_wait
+#define weir_sys_eventfd        real_eventfd
+#define weir_sys_eventfd_signal real_eventfd_signal
+#define weir_sys_close          real_close
+#define weir_sys_is_open        real_is_open
+#define weir_sys_now            real_now
+#define weir_sys_alloc          real_alloc
+#define weir_sys_free           real_free
+#define weir_sys_life_create    real_life_create
+#define weir_sys_life_free      real_life_free
+#define weir_sys_getpid         real_getpid
+#define weir_sys_futex_wait     real_futex_wait
+#define weir_sys_futex_wake_all real_futex_wake_all
+#include "../lib/sys.c" /* by its path: tests have files of the same name */
+#undef weir_sys_epoll_create
+#undef weir_sys_epoll_ctl
+#undef weir_sys_epoll_wait
+#undef weir_sys_eventfd
+#undef weir_sys_eventfd_signal
+#undef weir_sys_close
+#undef weir_sys_is_open
+#undef weir_sys_now
+#undef weir_sys_alloc
+#undef weir_sys_free
+#undef weir_sys_life_create
+#undef weir_sys_life_free
+#undef weir_sys_getpid
+#undef weir_sys_futex_wait
+#undef weir_sys_futex_wake_all
+
+#include "fault.h"
+
+#define KINDS 16
+
+/* Sequentially consistent throughout: a seam of a test, where a plan must be plain to follow rather than fast. */
+static atomic_uint plan_kinds;
+static atomic_uint_fast64_t plan_first, plan_last, plan_seen, plan_fired;
+static atomic_int plan_error;
+static _Atomic(void (*)(void *)) plan_fn;
+static _Atomic(void *) plan_arg;
+static atomic_uint_fast64_t counts[KINDS];
+
+/* Counts a call of one kind. Returns the negative errno it shall fail with, or 0. */
+static int strike(unsigned kind) {
+        void (*fn)(void *);
+        uint64_t n;
+
+        atomic_fetch_add(&counts[__builtin_ctz(kind)], 1);
+        if (!(atomic_load(&plan_kinds) & kind))
+                return 0;
+        n = atomic_fetch_add(&plan_seen, 1) + 1;
+        if (n < atomic_load(&plan_first) || n > atomic_load(&plan_last))
+                return 0;
+        atomic_fetch_add(&plan_fired, 1);
+        fn = atomic_load(&plan_fn);
+        if (!fn)
+                return kind & FAULT_FAILING ? -atomic_load(&plan_error) : 0;
+        atomic_store(&plan_kinds, 0); /* what fn calls is not planned for */
+        fn(atomic_load(&plan_arg));
+        return 0;
+}
+
+static void plan(unsigned kinds, uint64_t first, uint64_t last, int error, void (*fn)(void *), void *arg) {
+        (void)fault_off();
+        atomic_store(&plan_first, first);
+        atomic_store(&plan_last, last);
+        atomic_store(&plan_error, error);
+        atomic_store(&plan_fn, fn);
+        atomic_store(&plan_arg, arg);
+        atomic_store(&plan_kinds, kinds); /* last: from here on it is in force */
+}
+
+void fault_at(unsigned kinds, uint64_t n, int error) {
+        plan(kinds, n, n, error, NULL, NULL);
+}
+
+void fault_from(unsigned kinds, uint64_t n, int error) {
+        plan(kinds, n, UINT64_MAX, error, NULL, NULL);
+}
+
+void fault_hook(unsigned kinds, uint64_t n, void (*fn)(void *arg), void *arg) {
+        plan(kinds, n, n, 0, fn, arg);
+}
+
+uint64_t fault_off(void) {
+        atomic_store(&plan_kinds, 0);
+        atomic_store(&plan_seen, 0);
+        return atomic_exchange(&plan_fired, 0);
+}
+
+uint64_t fault_count(unsigned kinds) {
+        uint64_t count = 0;
+
+        for (unsigned i = 0; i < KINDS; ++i)
+                if (kinds & 1u << i)
+                        count += atomic_load(&counts[i]);
+        return count;
+}
+
+/* ---------------------------------------------------------------- the seam */
+
+int weir_sys_epoll_create(void) {
+        int r = strike(FAULT_CREATE);
+
+        return r < 0 ? r : real_epoll_create();
+}
+
+int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) {
+        int r = strike(op == EPOLL_CTL_ADD ? FAULT_ADD : op == EPOLL_CTL_MOD ? FAULT_MOD : FAULT_DEL);
+
+        return r < 0 ? r : real_epoll_ctl(set, op, fd, events, data);
+}
+
+int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+        int r = strike(FAULT_WAIT);
+
+        return r < 0 ? r : real_epoll_wait(set, events, capacity, timeout);
+}
+
+int weir_sys_eventfd(void) {
+        int r = strike(FAULT_EVENTFD);
+
+        return r < 0 ? r : real_eventfd();
+}
+
+void weir_sys_eventfd_signal(int fd) {
+        (void)strike(FAULT_SIGNAL);
+        real_eventfd_signal(fd);
+}
+
+void weir_sys_close(int fd) {
+        (void)strike(FAULT_CLOSE);
+        real_close(fd);
+}
+
+bool weir_sys_is_open(int fd) {
+        return real_is_open(fd);
+}
+
+int64_t weir_sys_now(void) {
+        return real_now();
+}
+
+void *weir_sys_alloc(size_t size) {
+        return strike(FAULT_ALLOC) < 0 ? NULL : real_alloc(size);
+}
+
+void weir_sys_free(void *memory, size_t size) {
+        real_free(memory, size);
+}
+
+_Atomic(uint32_t) *weir_sys_life_create(int *ret_pid) {
+        return strike(FAULT_LIFE) < 0 ? NULL : real_life_create(ret_pid);
+}
+
+void weir_sys_life_free(_Atomic(uint32_t) *life) {
+        real_life_free(life);
+}
+
+int weir_sys_getpid(void) {
+        return real_getpid();
+}
+
+void weir_sys_futex_wait(const void *word, uint32_t expected) {
+        (void)strike(FAULT_FUTEX_WAIT);
+        real_futex_wait(word, expected);
+}
+
+void weir_sys_futex_wake_all(const void *word) {
+        (void)strike(FAULT_FUTEX_WAKE);
+        real_futex_wake_all(word);
+}
+
+#ifdef WEIR_YIELD_POINTS
+void weir_sys_yield(void) {
+        (void)strike(FAULT_YIELD);
+}
+#endif

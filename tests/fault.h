@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_TESTS_FAULT_H
+#define WEIR_TESTS_FAULT_H
+
+/*
+ * The seam to the kernel, lib/sys.h, with a hand on it: calls are counted, the n-th one fails, or something else happens
+ * just before it. A program that links fault.c before the static library gets this seam instead of the real one, and the
+ * real one behind it. One plan is in force at a time; any thread may make the calls, and each call of the plan fires once.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Kinds of calls, to be combined. The first eight can fail, the others are counted and can be hooked. */
+#define FAULT_CREATE     0x0001u /* epoll_create */
+#define FAULT_ADD        0x0002u /* epoll_ctl */
+#define FAULT_MOD        0x0004u
+#define FAULT_DEL        0x0008u
+#define FAULT_WAIT       0x0010u /* epoll_wait */
+#define FAULT_EVENTFD    0x0020u /* the making of an eventfd */
+#define FAULT_ALLOC      0x0040u
+#define FAULT_LIFE       0x0080u /* the page that a fork wipes */
+#define FAULT_SIGNAL     0x0100u /* a write to the eventfd */
+#define FAULT_CLOSE      0x0200u
+#define FAULT_FUTEX_WAIT 0x0400u
+#define FAULT_FUTEX_WAKE 0x0800u
+#define FAULT_YIELD      0x1000u /* a yield point; only of a library built with WEIR_YIELD_POINTS */
+#define FAULT_CTL        (FAULT_ADD | FAULT_MOD | FAULT_DEL)
+#define FAULT_FAILING    0x00ffu
+#define FAULT_SYSTEM     0x0fffu /* all but the yield points */
+
+/* From now on: the n-th call (from 1) of these kinds fails with -error, or NULL; it does not reach the kernel. */
+void fault_at(unsigned kinds, uint64_t n, int error);
+
+/* The n-th and all that follow. */
+void fault_from(unsigned kinds, uint64_t n, int error);
+
+/* fn runs on the calling thread just before the n-th call, which then goes on. Calls that fn makes are not planned for. */
+void fault_hook(unsigned kinds, uint64_t n, void (*fn)(void *arg), void *arg);
+
+/* Ends the plan. Returns how many calls it fired at. */
+uint64_t fault_off(void);
+
+/* How many calls of these kinds were made since the program began, failed ones included. */
+uint64_t fault_count(unsigned kinds);
+
+#endif

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Batches and deferred functions, without a poll: where a function is put, how it moves to older batches as they close in
+ * any order, who runs it, and who may wait for it.
+ */
+#include "fault.h"
+#include "support.h"
+
+#include "epoch.h"
+
+#define BATCHES 4
+
+static const struct weir_counts none;
+
+struct bench {
+        struct weir_epochs epochs;
+        struct weir_batch batches[BATCHES];
+        struct note notes[BATCHES + 1];
+};
+
+static void bench_make(struct bench *bench) {
+        memset(bench, 0, sizeof *bench);
+        weir_epochs_init(&bench->epochs);
+}
+
+/* Runs what is due and returns how many functions that were. */
+static unsigned close_batch(struct bench *bench, unsigned i) {
+        struct weir_deferred_list due;
+        unsigned count = 0;
+
+        weir_epochs_close(&bench->epochs, &bench->batches[i], &none, &due);
+        for (struct weir_deferred *node = due.first; node; node = node->next)
+                ++count;
+        weir_epochs_run(&bench->epochs, &due);
+        return count;
+}
+
+static bool defer(struct bench *bench, unsigned i) {
+        bench->notes[i].node.fn = note_run;
+        return weir_epochs_defer(&bench->epochs, &bench->notes[i].node);
+}
+
+/* ---------------------------------------------------------------- the list of batches */
+
+static void batches_are_numbered_and_listed(void **state) {
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        for (unsigned i = 0; i < 3; ++i) {
+                weir_epochs_open(&bench.epochs, &bench.batches[i]);
+                assert_int_equal(bench.batches[i].number, i + 1);
+                assert_true(pthread_equal(bench.batches[i].owner, pthread_self()));
+                assert_true(pthread_equal(atomic_load(&bench.batches[i].reader), pthread_self()));
+                assert_null(bench.batches[i].deferred.first);
+                assert_int_equal(bench.epochs.open, i + 1);
+        }
+        assert_ptr_equal(bench.epochs.oldest, &bench.batches[0]);
+        assert_ptr_equal(bench.epochs.newest, &bench.batches[2]);
+        assert_null(bench.batches[0].older);
+        assert_ptr_equal(bench.batches[0].newer, &bench.batches[1]);
+        assert_ptr_equal(bench.batches[1].older, &bench.batches[0]);
+        assert_ptr_equal(bench.batches[1].newer, &bench.batches[2]);
+        assert_ptr_equal(bench.batches[2].older, &bench.batches[1]);
+        assert_null(bench.batches[2].newer);
+
+        close_batch(&bench, 1);
+        assert_int_equal(bench.batches[1].number, 0);
+        assert_ptr_equal(bench.batches[0].newer, &bench.batches[2]);
+        assert_ptr_equal(bench.batches[2].older, &bench.batches[0]);
+        /* The object is opened anew: with a number of its own, at the new end. */
+        weir_epochs_open(&bench.epochs, &bench.batches[1]);
+        assert_int_equal(bench.batches[1].number, 4);
+        assert_ptr_equal(bench.epochs.newest, &bench.batches[1]);
+        close_batch(&bench, 0);
+        assert_ptr_equal(bench.epochs.oldest, &bench.batches[2]);
+        assert_null(bench.batches[2].older);
+        close_batch(&bench, 1);
+        assert_ptr_equal(bench.epochs.newest, &bench.batches[2]);
+        assert_null(bench.batches[2].newer);
+        close_batch(&bench, 2);
+        assert_null(bench.epochs.oldest);
+        assert_null(bench.epochs.newest);
+        assert_int_equal(bench.epochs.open, 0);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+static void counts_are_added_when_a_batch_is_closed(void **state) {
+        const struct weir_counts counts = { .events = 1, .stale = 20, .wakes = 300, .requeued = 4000 };
+        struct weir_deferred_list due;
+        struct weir_counts sum;
+        struct bench bench;
+        uint64_t open;
+
+        (void)state;
+        bench_make(&bench);
+        for (unsigned round = 1; round <= 2; ++round) {
+                weir_epochs_open(&bench.epochs, &bench.batches[0]);
+                weir_epochs_open(&bench.epochs, &bench.batches[1]);
+                weir_epochs_close(&bench.epochs, &bench.batches[0], &counts, &due);
+                assert_null(due.first);
+                weir_epochs_count(&bench.epochs, &sum, &open);
+                assert_int_equal(open, 1);
+                assert_int_equal(sum.events, round);
+                assert_int_equal(sum.stale, 20 * round);
+                assert_int_equal(sum.wakes, 300 * round);
+                assert_int_equal(sum.requeued, 4000 * round);
+                weir_epochs_close(&bench.epochs, &bench.batches[1], &none, &due);
+        }
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* ---------------------------------------------------------------- deferred functions */
+
+static void function_is_due_at_once_without_a_batch(void **state) {
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        assert_false(defer(&bench, 0));
+        weir_epochs_open(&bench.epochs, &bench.batches[0]);
+        assert_true(defer(&bench, 0));
+        assert_int_equal(close_batch(&bench, 0), 1);
+        assert_int_equal(note_runs(&bench.notes[0]), 1);
+        assert_false(defer(&bench, 0));
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* On the newest; from there, batch by batch, to the next older one that is still open. */
+static void function_moves_to_older_batches(void **state) {
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        for (unsigned i = 0; i < 3; ++i) {
+                weir_epochs_open(&bench.epochs, &bench.batches[i]);
+                assert_true(defer(&bench, i));
+                assert_ptr_equal(bench.batches[i].deferred.first, &bench.notes[i].node);
+                assert_ptr_equal(bench.batches[i].deferred.last, &bench.notes[i].node);
+        }
+        assert_int_equal(close_batch(&bench, 1), 0);
+        assert_ptr_equal(bench.batches[0].deferred.first, &bench.notes[0].node);
+        assert_ptr_equal(bench.batches[0].deferred.last, &bench.notes[1].node);
+        assert_ptr_equal(bench.batches[2].deferred.first, &bench.notes[2].node);
+        assert_int_equal(close_batch(&bench, 2), 0);
+        assert_ptr_equal(bench.batches[0].deferred.last, &bench.notes[2].node);
+        /* A batch opened later holds nothing up. */
+        weir_epochs_open(&bench.epochs, &bench.batches[3]);
+        assert_int_equal(close_batch(&bench, 0), 3);
+        for (unsigned i = 0; i < 3; ++i)
+                assert_int_equal(note_runs(&bench.notes[i]), 1);
+        assert_int_equal(close_batch(&bench, 3), 0);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* Closes all batches in the order given by its digits; a function must run exactly when the last it waits for is closed. */
+static void close_in_order(const unsigned order[BATCHES]) {
+        bool open[BATCHES];
+        struct bench bench;
+
+        bench_make(&bench);
+        for (unsigned i = 0; i < BATCHES; ++i) {
+                weir_epochs_open(&bench.epochs, &bench.batches[i]);
+                open[i] = true;
+                assert_true(defer(&bench, i));
+        }
+        for (unsigned k = 0; k < BATCHES; ++k) {
+                close_batch(&bench, order[k]);
+                open[order[k]] = false;
+                for (unsigned i = 0, waits = 0; i < BATCHES; ++i) {
+                        waits |= open[i];
+                        assert_int_equal(note_runs(&bench.notes[i]), !waits);
+                        assert_int_equal(weir_epochs_passed(&bench.epochs, i + 1), !waits);
+                }
+        }
+        weir_epochs_deinit(&bench.epochs);
+}
+
+static void every_order_of_closing_is_right(void **state) {
+        unsigned orders = 0;
+
+        (void)state;
+        for (unsigned code = 0; code < BATCHES * BATCHES * BATCHES * BATCHES; ++code) {
+                unsigned order[BATCHES], seen = 0;
+
+                for (unsigned k = 0, rest = code; k < BATCHES; ++k, rest /= BATCHES) {
+                        order[k] = rest % BATCHES;
+                        seen |= 1u << order[k];
+                }
+                if (seen != (1u << BATCHES) - 1)
+                        continue;
+                close_in_order(order);
+                ++orders;
+        }
+        assert_int_equal(orders, 24);
+}
+
+static void epoch_passes_with_the_batches_open_at_it(void **state) {
+        struct bench bench;
+        weir_epoch before, during;
+
+        (void)state;
+        bench_make(&bench);
+        before = weir_epochs_now(&bench.epochs);
+        assert_true(weir_epochs_passed(&bench.epochs, before));
+        weir_epochs_open(&bench.epochs, &bench.batches[0]);
+        during = weir_epochs_now(&bench.epochs);
+        assert_true(weir_epochs_passed(&bench.epochs, before));
+        assert_false(weir_epochs_passed(&bench.epochs, during));
+        weir_epochs_open(&bench.epochs, &bench.batches[1]);
+        close_batch(&bench, 0);
+        assert_true(weir_epochs_passed(&bench.epochs, during));
+        assert_false(weir_epochs_passed(&bench.epochs, weir_epochs_now(&bench.epochs)));
+        close_batch(&bench, 1);
+        assert_true(weir_epochs_passed(&bench.epochs, weir_epochs_now(&bench.epochs)));
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* ---------------------------------------------------------------- the run */
+
+struct chain {
+        struct weir_deferred node;
+        struct bench *bench;
+        struct chain *next;
+        unsigned *clock, began, ended;
+        int synchronized;
+};
+
+static void run_chain(struct weir_deferred *node) {
+        struct chain *chain = (struct chain *)node;
+        struct weir_deferred_list due;
+
+        chain->began = ++*chain->clock;
+        assert_non_null(chain->bench->epochs.runners);
+        chain->synchronized = weir_epochs_synchronize(&chain->bench->epochs);
+        if (chain->next) {
+                chain->next->node = (struct weir_deferred){ NULL, run_chain };
+                assert_false(weir_epochs_defer(&chain->bench->epochs, &chain->next->node));
+                due = (struct weir_deferred_list){ &chain->next->node, &chain->next->node };
+                weir_epochs_run(&chain->bench->epochs, &due);
+        }
+        chain->ended = ++*chain->clock;
+}
+
+/* What a function adds runs after it, on the same thread, and none of them may wait. */
+static void runs_are_not_nested(void **state) {
+        struct chain chains[3] = { { .next = &chains[1] }, { .next = &chains[2] }, { .next = NULL } };
+        struct weir_deferred_list due = { &chains[0].node, &chains[0].node };
+        struct bench bench;
+        unsigned now = 0;
+
+        (void)state;
+        bench_make(&bench);
+        for (unsigned i = 0; i < 3; ++i) {
+                chains[i].bench = &bench;
+                chains[i].clock = &now;
+        }
+        chains[0].node.fn = run_chain;
+        assert_false(weir_epochs_defer(&bench.epochs, &chains[0].node));
+        weir_epochs_run(&bench.epochs, &due);
+        for (unsigned i = 0; i < 3; ++i) {
+                assert_int_equal(chains[i].began, 2 * i + 1);
+                assert_int_equal(chains[i].ended, 2 * i + 2);
+                assert_int_equal(chains[i].synchronized, -EDEADLK);
+        }
+        assert_null(bench.epochs.runners);
+        assert_int_equal(weir_epochs_synchronize(&bench.epochs), 0);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+struct freed {
+        struct weir_deferred node;
+};
+
+static void free_node(struct weir_deferred *node) {
+        memset(node, 0x55, sizeof *node);
+        free(node);
+}
+
+/* The function may free the node: the next one was looked up before. */
+static void functions_may_free_their_nodes(void **state) {
+        struct weir_deferred_list due;
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        weir_epochs_open(&bench.epochs, &bench.batches[0]);
+        for (int i = 0; i < 3; ++i) {
+                struct freed *freed = calloc(1, sizeof *freed);
+
+                assert_non_null(freed);
+                freed->node.fn = free_node;
+                assert_true(weir_epochs_defer(&bench.epochs, &freed->node));
+        }
+        weir_epochs_close(&bench.epochs, &bench.batches[0], &none, &due);
+        weir_epochs_run(&bench.epochs, &due);
+        assert_null(bench.epochs.runners);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* Another thread, while this one runs a function: it runs its own at once, and is not taken for this one. */
+struct other {
+        struct weir_deferred node;
+        struct bench *bench;
+        struct note note;
+};
+
+static int run_beside(void *arg) {
+        struct other *other = arg;
+        struct weir_deferred_list due = { &other->note.node, &other->note.node };
+
+        other->note.node = (struct weir_deferred){ NULL, note_run };
+        REQUIRE(weir_epochs_synchronize(&other->bench->epochs) == 0);
+        weir_epochs_run(&other->bench->epochs, &due);
+        REQUIRE(note_runs(&other->note) == 1);
+        REQUIRE(pthread_equal(other->note.ran_on, pthread_self()));
+        return 0;
+}
+
+static void start_other(struct weir_deferred *node) {
+        struct other *other = (struct other *)node;
+        struct worker worker;
+
+        worker_start(&worker, run_beside, other);
+        assert_int_equal(worker_join(&worker), 0);
+        assert_int_equal(weir_epochs_synchronize(&other->bench->epochs), -EDEADLK);
+}
+
+static void runners_are_told_apart(void **state) {
+        struct other other = { .node.fn = start_other };
+        struct weir_deferred_list due = { &other.node, &other.node };
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        other.bench = &bench;
+        weir_epochs_run(&bench.epochs, &due);
+        assert_int_equal(note_runs(&other.note), 1);
+        assert_null(bench.epochs.runners);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* ---------------------------------------------------------------- synchronize */
+
+static int synchronize(void *arg) {
+        struct bench *bench = arg;
+
+        return weir_epochs_synchronize(&bench->epochs);
+}
+
+static void synchronize_waits_for_open_batches(void **state) {
+        struct worker worker;
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        weir_epochs_open(&bench.epochs, &bench.batches[0]);
+        weir_epochs_open(&bench.epochs, &bench.batches[1]);
+        worker_start(&worker, synchronize, &bench);
+        for (bool waits = false; !waits; sched_yield()) {
+                pthread_mutex_lock(&bench.epochs.lock);
+                waits = bench.batches[1].deferred.first;
+                pthread_mutex_unlock(&bench.epochs.lock);
+        }
+        assert_int_equal(close_batch(&bench, 0), 0);
+        assert_false(atomic_load(&worker.done));
+        weir_epochs_open(&bench.epochs, &bench.batches[2]); /* a later one is not waited for */
+        assert_int_equal(close_batch(&bench, 1), 1);
+        assert_int_equal(worker_join(&worker), 0);
+        close_batch(&bench, 2);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+static int open_batch(void *arg) {
+        struct bench *bench = arg;
+
+        weir_epochs_open(&bench->epochs, &bench->batches[1]);
+        return 0;
+}
+
+/* The thread that waited and the one that read last may not wait for themselves; it need not be the oldest batch. */
+static void synchronize_refuses_owner_and_reader(void **state) {
+        struct worker worker;
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        worker_start(&worker, open_batch, &bench);
+        assert_int_equal(worker_join(&worker), 0);
+        assert_false(pthread_equal(bench.batches[1].owner, pthread_self()));
+        atomic_store(&bench.batches[1].reader, pthread_self());
+        assert_int_equal(weir_epochs_synchronize(&bench.epochs), -EDEADLK);
+        atomic_store(&bench.batches[1].reader, bench.batches[1].owner);
+        weir_epochs_open(&bench.epochs, &bench.batches[2]);
+        assert_int_equal(weir_epochs_synchronize(&bench.epochs), -EDEADLK);
+        assert_null(bench.batches[2].deferred.first);
+        close_batch(&bench, 1);
+        close_batch(&bench, 2);
+        assert_int_equal(weir_epochs_synchronize(&bench.epochs), 0);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                CASE(batches_are_numbered_and_listed),
+                CASE(counts_are_added_when_a_batch_is_closed),
+                CASE(function_is_due_at_once_without_a_batch),
+                CASE(function_moves_to_older_batches),
+                CASE(every_order_of_closing_is_right),
+                CASE(epoch_passes_with_the_batches_open_at_it),
+                CASE(runs_are_not_nested),
+                CASE(functions_may_free_their_nodes),
+                CASE(runners_are_told_apart),
+                CASE(synchronize_waits_for_open_batches),
+                CASE(synchronize_refuses_owner_and_reader),
+        };
+
+        return cmocka_run_group_tests_name("epoch", tests, NULL, NULL);
+}

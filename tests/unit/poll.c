@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The poll: its making, call by failing call, the waiting role, and the wait: what it takes from the queue and from the
+ * kernel, when it sleeps, and what happens between its steps.
+ */
+#include "fault.h"
+#include "support.h"
+
+#include "events.h"
+#include "poll.h"
+#include "sets.h"
+#include "words.h"
+
+static const struct timespec at_once = { 0, 0 };
+
+static uint32_t role_of(struct fixture *fx) {
+        return atomic_load(&fx->poll->role);
+}
+
+static int make_ready(struct fixture *fx, weir_token token, weir_interest interest) {
+        int fd = make_eventfd(1);
+
+        assert_int_equal(weir_register(fx->registry, fd, token, WEIR_READABLE | interest), 0);
+        return fd;
+}
+
+/* ---------------------------------------------------------------- making */
+
+/* Whichever call fails, nothing is left behind and *ret_poll is untouched. */
+static void creation_survives_each_failure(void **state) {
+        static const unsigned kinds[] = { FAULT_ALLOC, FAULT_LIFE, FAULT_CREATE, FAULT_EVENTFD, FAULT_ADD };
+        static const int errors[] = { ENOMEM, ENOMEM, EMFILE, ENFILE, ENOSPC };
+        struct weir_poll *poll = (struct weir_poll *)state;
+        unsigned before = count_descriptors();
+
+        for (size_t i = 0; i < ARRAY_LEN(kinds); ++i) {
+                fault_at(kinds[i], 1, errors[i]);
+                assert_int_equal(weir_poll_create(&poll), -errors[i]);
+                assert_int_equal(fault_off(), 1);
+                assert_ptr_equal(poll, state);
+                assert_int_equal(count_descriptors(), before);
+        }
+        /* There is no other call that could fail. */
+        fault_at(FAULT_FAILING, ARRAY_LEN(kinds) + 1, EIO);
+        assert_int_equal(weir_poll_create(&poll), 0);
+        assert_int_equal(fault_off(), 0);
+        assert_int_equal(count_descriptors(), before + 2);
+        weir_poll_destroy(poll);
+        weir_poll_destroy(NULL);
+        assert_int_equal(weir_poll_create(NULL), -EINVAL);
+        assert_null(weir_poll_registry(NULL));
+}
+
+static void new_poll_is_empty(void **state) {
+        struct fixture *fx = *state;
+        struct weir_registry *core = fx->registry;
+
+        assert_int_equal(role_of(fx), 0);
+        assert_int_equal(atomic_load(&core->references), 1);
+        assert_int_equal(atomic_load(core->life), LIFE_ALIVE);
+        assert_int_equal(atomic_load(&core->queue.head), 0);
+        assert_int_equal(atomic_load(&core->sets[1]), -1);
+        assert_int_equal(atomic_load(&core->outer), -1);
+        assert_int_equal(fcntl(atomic_load(&core->sets[0]), F_GETFD), FD_CLOEXEC);
+        assert_int_equal(fcntl(core->eventfd, F_GETFD), FD_CLOEXEC);
+        assert_ptr_equal(weir_poll_of(core), fx->poll);
+        /* The counts of threads that do not meet stand on lines of their own. */
+        assert_int_equal(offsetof(struct weir_registry, references) % WEIR_CACHE_LINE, 0);
+        assert_int_equal(offsetof(struct weir_registry, queue) % WEIR_CACHE_LINE, 0);
+        assert_int_equal(offsetof(struct weir_registry, epochs) % WEIR_CACHE_LINE, 0);
+        assert_int_equal(offsetof(struct weir_poll, role) % WEIR_CACHE_LINE, 0);
+        assert_int_equal((uintptr_t)fx->poll % WEIR_CACHE_LINE, 0);
+}
+
+/* ---------------------------------------------------------------- the role */
+
+static void refused_wait_touches_nothing(void **state) {
+        static const struct timespec bad[] = { { -1, 0 }, { 0, -1 }, { 0, 1000000000 } };
+        struct fixture *fx = *state;
+        struct weir_event event;
+        int fd = make_ready(fx, 1, 0);
+        uint64_t calls;
+
+        fetch(fx, 1);
+        calls = fault_count(FAULT_SYSTEM);
+        for (size_t i = 0; i < ARRAY_LEN(bad); ++i)
+                assert_int_equal(weir_poll_wait(fx->poll, fx->events, &bad[i]), -EINVAL);
+        assert_int_equal(weir_poll_wait(NULL, fx->events, &at_once), -EINVAL);
+        assert_int_equal(weir_poll_wait(fx->poll, NULL, &at_once), -EINVAL);
+        atomic_store(&fx->poll->role, ROLE_HELD);
+        assert_int_equal(weir_poll_wait(fx->poll, fx->events, &at_once), -EBUSY);
+        assert_int_equal(role_of(fx), ROLE_HELD);
+        atomic_store(&fx->poll->role, 0);
+        assert_int_equal(fault_count(FAULT_SYSTEM), calls);
+        assert_true(weir_events_next(fx->events, &event));
+        assert_int_equal(wait_ms(fx->poll, fx->events, 0), 0);
+        assert_int_equal(role_of(fx), 0);
+        assert_int_equal(stats_of(fx->registry).waits, 2);
+        close(fd);
+}
+
+static void wait_as_second(void *arg) {
+        struct fixture *fx = arg;
+
+        assert_int_equal(role_of(fx), ROLE_HELD);
+        assert_int_equal(wait_ms(fx->poll, fx->events, 0), -EBUSY);
+        assert_int_equal(role_of(fx), ROLE_HELD);
+}
+
+static void role_is_held_during_the_wait(void **state) {
+        struct fixture *fx = *state;
+
+        fault_hook(FAULT_WAIT, 1, wait_as_second, fx);
+        assert_int_equal(wait_ms(fx->poll, fx->events, 0), 0);
+        assert_int_equal(fault_off(), 1);
+        assert_int_equal(role_of(fx), 0);
+}
+
+static void end_poll(void *arg) {
+        fixture_end_poll(arg);
+}
+
+/* Wherever the end falls, the waiter finds out and the last of the two frees the core. */
+static void poll_may_end_during_the_wait(void **state) {
+        struct fixture *fx = *state;
+        uint64_t fired = 1;
+        unsigned n;
+
+        for (n = 1; fired; ++n) {
+                struct weir_poll *poll;
+                int r;
+
+                if (!fx->poll) {
+                        assert_int_equal(weir_poll_create(&fx->poll), 0);
+                        fx->registry = weir_poll_registry(fx->poll);
+                }
+                poll = fx->poll;
+                fault_hook(FAULT_YIELD, n, end_poll, fx);
+                r = wait_ms(poll, fx->events, 0);
+                fired = fault_off();
+                assert_true(r == 0 || r == -ESHUTDOWN);
+                assert_false(weir_events_is_open(fx->events));
+        }
+        assert_true(n > 3);
+}
+
+/* The wait that would sleep for ever ends with the poll. */
+static void end_wakes_the_sleeper(void **state) {
+        struct fixture *fx = *state;
+
+        fault_hook(FAULT_WAIT, 1, end_poll, fx);
+        assert_int_equal(wait_ms(fx->poll, fx->events, -1), -ESHUTDOWN);
+        assert_int_equal(fault_off(), 1);
+        assert_null(fx->poll);
+}
+
+/* ---------------------------------------------------------------- sleeping */
+
+struct witness {
+        struct fixture *fx;
+        struct weir_waker *waker;
+        uintptr_t head;
+};
+
+static void look_and_wake(void *arg) {
+        struct witness *witness = arg;
+
+        witness->head = atomic_load(&witness->fx->registry->queue.head);
+        (void)weir_waker_wake(witness->waker);
+}
+
+/* A wait that will sleep says so before; one that will not must not make others write. */
+static void parks_only_to_sleep(void **state) {
+        struct fixture *fx = *state;
+        struct witness witness = { .fx = fx };
+        uint64_t writes;
+
+        assert_int_equal(weir_waker_create(fx->registry, 1, &witness.waker), 0);
+        for (int sleeps = 0; sleeps < 2; ++sleeps) {
+                writes = stats_of(fx->registry).eventfd_writes;
+                fault_hook(FAULT_WAIT, 1, look_and_wake, &witness);
+                assert_int_equal(wait_ms(fx->poll, fx->events, sleeps ? -1 : 0), 1);
+                assert_int_equal(fault_off(), 1);
+                assert_int_equal(witness.head, sleeps ? QUEUE_PARKED : 0);
+                assert_int_equal(stats_of(fx->registry).eventfd_writes, writes + (unsigned)sleeps);
+                (void)expect_soon(fx, 1);
+        }
+        weir_waker_destroy(witness.waker);
+}
+
+/* Something is queued already: no wait may sleep on it. */
+static void queued_readiness_ends_the_wait(void **state) {
+        struct fixture *fx = *state;
+        struct weir_waker *waker;
+
+        assert_int_equal(weir_waker_create(fx->registry, 1, &waker), 0);
+        assert_int_equal(weir_waker_wake(waker), 0);
+        assert_int_equal(wait_ms(fx->poll, fx->events, -1), 1);
+        (void)expect_soon(fx, 1);
+        weir_waker_destroy(waker);
+}
+
+/* The eventfd's own edge is for the waiter, not for the caller. */
+static void bare_signal_is_no_event(void **state) {
+        struct fixture *fx = *state;
+
+        weir_core_signal(fx->registry);
+        assert_int_equal(wait_ms(fx->poll, fx->events, 0), 0);
+        assert_false(weir_events_is_open(fx->events));
+}
+
+static void interruption_loses_nothing(void **state) {
+        struct fixture *fx = *state;
+        struct weir_waker *waker;
+        int fd = make_ready(fx, 1, 0);
+
+        fault_at(FAULT_WAIT, 1, EINTR);
+        assert_int_equal(wait_ms(fx->poll, fx->events, -1), -EINTR);
+        assert_int_equal(fault_off(), 1);
+        assert_false(weir_events_is_open(fx->events));
+        assert_int_equal(stats_of(fx->registry).waits, 1);
+        (void)expect_one(fx, 1);
+        /* What the queue has is handed out though the kernel was interrupted. */
+        assert_int_equal(weir_waker_create(fx->registry, 2, &waker), 0);
+        assert_int_equal(weir_waker_wake(waker), 0);
+        fault_at(FAULT_WAIT, 1, EINTR);
+        (void)expect_one(fx, 2);
+        assert_int_equal(fault_off(), 1);
+        weir_waker_destroy(waker);
+        close(fd);
+}
+
+/* The longest of timeouts: it must not overflow into one that is over, or wrong. */
+static void absurd_timeouts_saturate(void **state) {
+        static const int64_t seconds[] = { INT64_MAX, INT64_MAX / 1000000000, INT64_MAX / 1000000000 - 1 };
+        struct fixture *fx = *state;
+
+        for (size_t i = 0; i < ARRAY_LEN(seconds); ++i) {
+                struct witness witness = { .fx = fx };
+                struct timespec timeout = { .tv_sec = (time_t)seconds[i], .tv_nsec = 999999999 };
+
+                assert_int_equal(weir_waker_create(fx->registry, 1, &witness.waker), 0);
+                fault_hook(FAULT_WAIT, 1, look_and_wake, &witness);
+                assert_int_equal(weir_poll_wait(fx->poll, fx->events, &timeout), 1);
+                assert_int_equal(fault_off(), 1);
+                (void)expect_soon(fx, 1);
+                weir_waker_destroy(witness.waker);
+        }
+}
+
+/* ---------------------------------------------------------------- filling */
+
+/* Room for one: the queue's slots wait their turn in order, still linked, and none is lost. */
+static void narrow_batch_keeps_the_rest(void **state) {
+        struct fixture *fx = *state;
+        struct weir_events *narrow;
+        struct weir_waker *wakers[3];
+        struct weir_event event;
+
+        assert_int_equal(weir_events_create(1, &narrow), 0);
+        for (unsigned i = 0; i < 3; ++i) {
+                assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
+                assert_int_equal(weir_waker_wake(wakers[i]), 0);
+        }
+        for (unsigned i = 0; i < 3; ++i) {
+                assert_int_equal(weir_poll_wait(fx->poll, narrow, NULL), 1);
+                assert_true(weir_events_next(narrow, &event));
+                assert_int_equal(event.token, i);
+                for (unsigned k = 0; k < 3; ++k)
+                        assert_int_equal(
+                                !!(atomic_load(&weir_table_find(&fx->registry->wakers, k)->word) & SLOT_LINKED), k > i);
+                assert_int_equal(!fx->poll->pending, i == 2);
+        }
+        /* More comes while some is left over: it goes behind. */
+        for (unsigned i = 0; i < 2; ++i)
+                assert_int_equal(weir_waker_wake(wakers[i]), 0);
+        assert_int_equal(weir_poll_wait(fx->poll, narrow, NULL), 1);
+        assert_true(weir_events_next(narrow, &event));
+        assert_int_equal(weir_waker_wake(wakers[2]), 0);
+        for (unsigned i = 1; i < 3; ++i) {
+                assert_int_equal(weir_poll_wait(fx->poll, narrow, NULL), 1);
+                assert_true(weir_events_next(narrow, &event));
+                assert_int_equal(event.token, i);
+        }
+        assert_int_equal(weir_poll_wait(fx->poll, narrow, &at_once), 0);
+        for (unsigned i = 0; i < 3; ++i)
+                weir_waker_destroy(wakers[i]);
+        weir_events_destroy(narrow);
+}
+
+/* Level readiness for ever, a waker that is woken for ever, room for one: each gets its turn. */
+static void kernel_and_queue_take_turns(void **state) {
+        struct fixture *fx = *state;
+        int fd = make_ready(fx, 0, WEIR_LEVEL);
+        struct weir_events *narrow;
+        struct weir_waker *waker;
+        unsigned counts[2] = { 0, 0 };
+
+        assert_int_equal(weir_events_create(1, &narrow), 0);
+        assert_int_equal(weir_waker_create(fx->registry, 1, &waker), 0);
+        for (int i = 0; i < 12; ++i) {
+                assert_int_equal(weir_waker_wake(waker), 0);
+                assert_int_equal(tally(fx->poll, narrow, 0, counts, 2), 1);
+        }
+        assert_true(counts[0] >= 5 && counts[1] >= 5);
+        weir_waker_destroy(waker);
+        weir_events_destroy(narrow);
+        close(fd);
+}
+
+/* A fetch in which nothing stands is not shown; behind a full one there may be something that does. */
+static void stale_fetch_does_not_end_the_wait(void **state) {
+        struct fixture *fx = *state;
+        struct weir_events *narrow;
+        int fds[2] = { make_ready(fx, 0, 0), make_ready(fx, 1, 0) };
+        unsigned counts[2] = { 0, 0 };
+
+        assert_int_equal(weir_events_create(1, &narrow), 0);
+        /* The kernel forgets nothing here: removing fails, as it does when a duplicate holds the file. */
+        fault_from(FAULT_DEL, 1, ENOENT);
+        assert_int_equal(weir_deregister(fx->registry, fds[0]), 0);
+        (void)fault_off();
+        assert_int_equal(tally(fx->poll, narrow, 0, counts, 2), 1);
+        assert_int_equal(counts[0], 0);
+        assert_int_equal(counts[1], 1);
+        assert_int_equal(stats_of(fx->registry).stale, 1);
+        assert_int_equal(stats_of(fx->registry).rebuilds, 0);
+        weir_events_destroy(narrow);
+        close(fds[0]);
+        close(fds[1]);
+}
+
+/* An outer set slept on the edge that is spent: what is left over must make a new one. */
+static void leftover_is_announced_to_an_outer_set(void **state) {
+        struct fixture *fx = *state;
+        struct weir_events *narrow;
+        struct weir_waker *wakers[2];
+        struct weir_event event;
+        int outer = weir_poll_fd(fx->poll);
+
+        assert_int_equal(weir_poll_fd(fx->poll), outer);
+        assert_int_equal(weir_events_create(1, &narrow), 0);
+        while (collect(fx->poll, fx->events, 0, NULL, 0) > 0)
+                ;
+        assert_false(polls_readable(outer, 0));
+        for (unsigned i = 0; i < 2; ++i) {
+                assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
+                assert_int_equal(weir_waker_wake(wakers[i]), 0);
+        }
+        assert_true(polls_readable(outer, DEADLINE_MS));
+        assert_int_equal(weir_poll_wait(fx->poll, narrow, &at_once), 1);
+        assert_true(weir_events_next(narrow, &event));
+        assert_non_null(fx->poll->pending);
+        assert_true(polls_readable(outer, DEADLINE_MS));
+        assert_int_equal(weir_poll_wait(fx->poll, narrow, &at_once), 1);
+        assert_null(fx->poll->pending);
+        for (unsigned i = 0; i < 2; ++i)
+                weir_waker_destroy(wakers[i]);
+        weir_events_destroy(narrow);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                CASE(creation_survives_each_failure),
+                CASE(new_poll_is_empty),
+                CASE(refused_wait_touches_nothing),
+                CASE(role_is_held_during_the_wait),
+                CASE(poll_may_end_during_the_wait),
+                CASE(end_wakes_the_sleeper),
+                CASE(parks_only_to_sleep),
+                CASE(queued_readiness_ends_the_wait),
+                CASE(bare_signal_is_no_event),
+                CASE(interruption_loses_nothing),
+                CASE(absurd_timeouts_saturate),
+                CASE(narrow_batch_keeps_the_rest),
+                CASE(kernel_and_queue_take_turns),
+                CASE(stale_fetch_does_not_end_the_wait),
+                CASE(leftover_is_announced_to_an_outer_set),
+        };
+
+        return cmocka_run_group_tests_name("poll", tests, NULL, NULL);
+}

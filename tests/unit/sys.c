@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* The seam itself, the real one: results, errno left alone, memory, waits, and what a forked child reads. */
+#include "support.h"
+
+#include <sys/eventfd.h>
+
+#include "sys.h"
+
+#define MS      INT64_C(1000000)
+#define BIG     (64 * 1024)
+#define ERRNO   12345
+#define NO_FILE 1000000
+
+static void errors_are_returned_and_errno_kept(void **state) {
+        struct epoll_event entry;
+        void *memory;
+
+        (void)state;
+        errno = ERRNO;
+        assert_int_equal(weir_sys_epoll_ctl(NO_FILE, EPOLL_CTL_ADD, 0, 0, 0), -EBADF);
+        assert_int_equal(weir_sys_epoll_wait(NO_FILE, &entry, 1, 0), -EBADF);
+        assert_int_equal(weir_sys_epoll_wait(NO_FILE, &entry, 1, MS / 2), -EBADF);
+        assert_false(weir_sys_is_open(NO_FILE));
+        assert_false(weir_sys_is_open(-1));
+        assert_true(weir_sys_is_open(STDERR_FILENO));
+        weir_sys_close(NO_FILE);
+        weir_sys_eventfd_signal(NO_FILE); /* returns, though it cannot be done */
+        weir_sys_futex_wait(&(uint32_t){ 1 }, 0);
+        weir_sys_futex_wake_all(&(uint32_t){ 1 });
+        memory = weir_sys_alloc(SIZE_MAX / 2); /* mapped, and refused */
+        assert_null(memory);
+        assert_int_equal(errno, ERRNO);
+}
+
+static void descriptors_close_on_exec(void **state) {
+        int set = weir_sys_epoll_create(), fd = weir_sys_eventfd();
+
+        (void)state;
+        assert_true(set >= 0 && fd >= 0);
+        assert_int_equal(fcntl(set, F_GETFD), FD_CLOEXEC);
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+        weir_sys_close(set);
+        weir_sys_close(fd);
+        assert_false(weir_sys_is_open(set));
+}
+
+/* The data comes back whole; MOD replaces it, DEL ends it. */
+static void control_and_wait_carry_data(void **state) {
+        const uint64_t data = UINT64_C(0xfedcba9876543210);
+        int set = weir_sys_epoll_create(), fd = make_eventfd(1);
+        struct epoll_event entries[2];
+
+        (void)state;
+        assert_int_equal(weir_sys_epoll_wait(set, entries, 2, 0), 0);
+        assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_ADD, fd, EPOLLIN, data), 0);
+        assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_ADD, fd, EPOLLIN, data), -EEXIST);
+        assert_int_equal(weir_sys_epoll_wait(set, entries, 2, WEIR_FOREVER), 1);
+        assert_int_equal(entries[0].data.u64, data);
+        assert_int_equal(entries[0].events, EPOLLIN);
+        assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_MOD, fd, EPOLLOUT, ~data), 0);
+        assert_int_equal(weir_sys_epoll_wait(set, entries, 2, INT64_MAX - 1), 1);
+        assert_int_equal(entries[0].data.u64, ~data);
+        assert_int_equal(entries[0].events, EPOLLOUT);
+        assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_DEL, fd, 0, 0), 0);
+        assert_int_equal(weir_sys_epoll_wait(set, entries, 2, 0), 0);
+        weir_sys_close(set);
+        weir_sys_close(fd);
+}
+
+/* Whole milliseconds and parts of them go to different calls; neither may end early. */
+static void timeouts_never_end_early(void **state) {
+        static const int64_t timeouts[] = { 1, 999, MS - 1, MS, MS + 1, 2 * MS };
+        int set = weir_sys_epoll_create();
+        struct epoll_event entry;
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(timeouts); ++i) {
+                int64_t began = weir_sys_now();
+
+                assert_int_equal(weir_sys_epoll_wait(set, &entry, 1, timeouts[i]), 0);
+                assert_true(weir_sys_now() - began >= timeouts[i]);
+        }
+        weir_sys_close(set);
+}
+
+/* Each signal is an edge, even when the counter is full: a watcher that never reads must not go deaf. */
+static void signal_is_always_an_edge(void **state) {
+        int set = weir_sys_epoll_create(), fd = weir_sys_eventfd();
+        struct epoll_event entry;
+        eventfd_t counter;
+
+        (void)state;
+        assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_ADD, fd, EPOLLIN | (uint32_t)EPOLLET, 1), 0);
+        for (int i = 0; i < 3; ++i) {
+                weir_sys_eventfd_signal(fd);
+                assert_int_equal(weir_sys_epoll_wait(set, &entry, 1, 0), 1);
+                assert_int_equal(weir_sys_epoll_wait(set, &entry, 1, 0), 0);
+        }
+        assert_int_equal(eventfd_read(fd, &counter), 0);
+        assert_int_equal(counter, 3);
+        assert_int_equal(eventfd_write(fd, UINT64_MAX - 1), 0);
+        assert_int_equal(weir_sys_epoll_wait(set, &entry, 1, 0), 1);
+        errno = ERRNO;
+        weir_sys_eventfd_signal(fd);
+        assert_int_equal(errno, ERRNO);
+        assert_int_equal(weir_sys_epoll_wait(set, &entry, 1, 0), 1);
+        assert_int_equal(eventfd_read(fd, &counter), 0);
+        assert_int_equal(counter, 1);
+        weir_sys_close(set);
+        weir_sys_close(fd);
+}
+
+/* Small memory that was used before comes back zeroed; large memory is mapped. Both begin at a cache line. */
+static void memory_is_zeroed_and_aligned(void **state) {
+        static const size_t sizes[] = { 1, 63, 64, 65, 4096, 32 * 1024 - 1, 32 * 1024, 32 * 1024 + 1, BIG };
+
+        (void)state;
+        for (int round = 0; round < 2; ++round)
+                for (size_t i = 0; i < ARRAY_LEN(sizes); ++i) {
+                        unsigned char *memory = weir_sys_alloc(sizes[i]);
+
+                        assert_non_null(memory);
+                        assert_int_equal((uintptr_t)memory % WEIR_CACHE_LINE, 0);
+                        for (size_t k = 0; k < sizes[i]; ++k)
+                                assert_int_equal(memory[k], 0);
+                        memset(memory, 0xa5, sizes[i]);
+                        weir_sys_free(memory, sizes[i]);
+                }
+        weir_sys_free(NULL, 64);
+        weir_sys_free(NULL, BIG);
+}
+
+struct life {
+        _Atomic(uint32_t) *word;
+        int pid;
+};
+
+static int read_life(void *arg) {
+        struct life *life = arg;
+
+        /* Where the kernel cannot wipe the word, the process tells. */
+        REQUIRE(life->pid ? life->pid != weir_sys_getpid() : atomic_load(life->word) == 0);
+        return 0;
+}
+
+static void life_ends_in_a_child(void **state) {
+        struct life life = { NULL, -1 };
+
+        (void)state;
+        errno = ERRNO;
+        life.word = weir_sys_life_create(&life.pid);
+        assert_non_null(life.word);
+        assert_int_equal(errno, ERRNO);
+        assert_true(life.pid == 0 || life.pid == getpid());
+        assert_int_equal(weir_sys_getpid(), getpid());
+        atomic_store(life.word, 7);
+        assert_int_equal(run_child(read_life, &life), 0);
+        assert_int_equal(atomic_load(life.word), 7);
+        weir_sys_life_free(life.word);
+        weir_sys_life_free(NULL);
+}
+
+static int sleep_on(void *arg) {
+        _Atomic(uint32_t) *word = arg;
+
+        while (!atomic_load(word))
+                weir_sys_futex_wait((const void *)word, 0);
+        return 0;
+}
+
+/* All sleepers are woken by one call; the word is looked at before sleeping, so none is missed. */
+static void futex_wakes_all(void **state) {
+        _Atomic(uint32_t) word = 0;
+        struct worker workers[2];
+
+        (void)state;
+        weir_sys_futex_wait((const void *)&word, 1);
+        for (size_t i = 0; i < ARRAY_LEN(workers); ++i) {
+                worker_start(&workers[i], sleep_on, &word);
+                worker_settle(&workers[i]);
+        }
+        atomic_store(&word, 1);
+        weir_sys_futex_wake_all((const void *)&word);
+        for (size_t i = 0; i < ARRAY_LEN(workers); ++i)
+                assert_int_equal(worker_join(&workers[i]), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                CASE(errors_are_returned_and_errno_kept),
+                CASE(descriptors_close_on_exec),
+                CASE(control_and_wait_carry_data),
+                CASE(timeouts_never_end_early),
+                CASE(signal_is_always_an_edge),
+                CASE(memory_is_zeroed_and_aligned),
+                CASE(life_ends_in_a_child),
+                CASE(futex_wakes_all),
+        };
+
+        return cmocka_run_group_tests_name("sys", tests, NULL, NULL);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_TESTS_UNIT_WORDS_H
+#define WEIR_TESTS_UNIT_WORDS_H
+
+/* Short names for the fields of a slot's word, and slots that are made by hand. The includer has cmocka. */
+
+#include "slot.h"
+
+#define GEN(n)      ((uint64_t)(n)*SLOT_GENERATION)
+#define ASKED(d)    ((uint64_t)(d) << SLOT_ASKED_SHIFT)
+#define ARMED(d)    ((uint64_t)(d) << SLOT_ARMED_SHIFT)
+#define EARLY(r)    ((uint64_t)(r) << SLOT_EARLY_SHIFT)
+#define BELOW_GEN   (SLOT_GENERATION - 1)
+#define READY_RDHUP UINT64_C(0x20)
+#define EDGE(d)     (SLOT_REGISTERED | SLOT_EDGE | ASKED(d))
+#define LEVEL(d)    (SLOT_REGISTERED | SLOT_LEVEL | ASKED(d))
+#define ONESHOT(d)  (SLOT_REGISTERED | SLOT_ONESHOT | ASKED(d) | ARMED(d))
+#define WAKER       (SLOT_REGISTERED | SLOT_WAKER | ASKED(EPOLLIN))
+#define INOUT       (EPOLLIN | EPOLLOUT)
+#define TOKEN       UINT64_C(0x0123456789abcdef)
+#define NAME        UINT32_C(9)
+
+static inline struct weir_slot slot_with(uint64_t word) {
+        struct weir_slot slot = { .name = NAME };
+
+        atomic_init(&slot.word, word);
+        atomic_init(&slot.token, TOKEN);
+        return slot;
+}
+
+#define assert_word(slot, expected) assert_int_equal(atomic_load(&(slot)->word), expected)
+
+#endif
