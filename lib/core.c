@@ -29,7 +29,20 @@ void weir_core_push(struct weir_registry *core, struct weir_slot *slot) {
 }
 
 void weir_core_run(struct weir_registry *core, struct weir_deferred_list *due) {
+        struct weir_runner runner;
+
         weir_core_ref(core);
-        weir_epochs_run(&core->epochs, due);
+        if (weir_epochs_enter(&core->epochs, &runner, due)) {
+                while (runner.due.first) {
+                        struct weir_deferred *node = runner.due.first;
+
+                        runner.due.first = node->next;
+                        WEIR_YIELD();
+                        node->fn(node);
+                }
+                /* One that forked returns in the child, too, where the lists are nobody's. */
+                if (!weir_core_is_forked(core))
+                        weir_epochs_leave(&core->epochs, &runner);
+        }
         weir_core_unref(core);
 }

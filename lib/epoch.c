@@ -46,36 +46,31 @@ static void append(struct weir_deferred_list *list, struct weir_deferred_list *m
         list->last = more->last;
 }
 
-void weir_epochs_run(struct weir_epochs *epochs, struct weir_deferred_list *due) {
-        struct weir_runner runner, *outer, **link;
+bool weir_epochs_enter(struct weir_epochs *epochs, struct weir_runner *runner, struct weir_deferred_list *due) {
+        struct weir_runner *outer;
 
-        runner.thread = pthread_self();
-        runner.due.first = due->first;
-        runner.due.last = due->last;
+        runner->thread = pthread_self();
+        runner->due.first = due->first;
+        runner->due.last = due->last;
         pthread_mutex_lock(&epochs->lock);
         outer = find_runner(epochs);
         if (!outer) {
-                runner.next = epochs->runners;
-                epochs->runners = &runner;
+                runner->next = epochs->runners;
+                epochs->runners = runner;
         }
         pthread_mutex_unlock(&epochs->lock);
-        if (outer) {
+        if (outer)
                 append(&outer->due, due);
-                return;
-        }
+        return !outer;
+}
 
-        while (runner.due.first) {
-                struct weir_deferred *node = runner.due.first;
-
-                runner.due.first = node->next;
-                WEIR_YIELD();
-                node->fn(node);
-        }
+void weir_epochs_leave(struct weir_epochs *epochs, struct weir_runner *runner) {
+        struct weir_runner **link;
 
         pthread_mutex_lock(&epochs->lock);
-        for (link = &epochs->runners; *link != &runner;)
+        for (link = &epochs->runners; *link != runner;)
                 link = &(*link)->next;
-        *link = runner.next;
+        *link = runner->next;
         pthread_mutex_unlock(&epochs->lock);
 }
 
@@ -103,6 +98,8 @@ void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
 
 void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
                        struct weir_deferred_list *ret_due) {
+        bool wake;
+
         ret_due->first = NULL;
         WEIR_YIELD();
         /* PAIR(closed): what was done with the batch comes before what is due now or after a later close. */
@@ -125,7 +122,12 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
         epochs->counts.stale += counts->stale;
         epochs->counts.wakes += counts->wakes;
         epochs->counts.requeued += counts->requeued;
+        /* relaxed: under the lock; the kernel compares the value alone */
+        atomic_fetch_add_explicit(&epochs->closed, 1, memory_order_relaxed);
+        wake = epochs->sleepers;
         pthread_mutex_unlock(&epochs->lock);
+        if (wake)
+                weir_sys_futex_wake_all(&epochs->closed);
 }
 
 bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
@@ -142,21 +144,6 @@ bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
         return waits;
 }
 
-struct synchronization {
-        struct weir_deferred node;
-        _Atomic(uint32_t) done;
-};
-
-static void finish(struct weir_deferred *node) {
-        struct synchronization *synchronization = (struct synchronization *)node;
-        const void *word = &synchronization->done;
-
-        /* PAIR(synchronize): weir_epochs_synchronize() returns after all that came before the batches were closed. */
-        atomic_store_explicit(&synchronization->done, 1, memory_order_release);
-        /* The thread that waited may be gone with its stack; the address is only a name to the kernel. */
-        weir_sys_futex_wake_all(word);
-}
-
 static bool may_not_wait(struct weir_epochs *epochs) {
         pthread_t self = pthread_self();
 
@@ -168,24 +155,32 @@ static bool may_not_wait(struct weir_epochs *epochs) {
         return find_runner(epochs);
 }
 
-int weir_epochs_synchronize(struct weir_epochs *epochs) {
-        struct synchronization synchronization;
-        bool refused;
+static bool has_passed(struct weir_epochs *epochs, weir_epoch epoch) {
+        return !epochs->oldest || epochs->oldest->number > epoch;
+}
 
-        synchronization.node.fn = finish;
-        atomic_init(&synchronization.done, 0);
+/* Sleeps on the count of closed batches, so that it waits for batches alone, and not for functions that become due. */
+int weir_epochs_synchronize(struct weir_epochs *epochs) {
+        weir_epoch epoch;
+        uint32_t closed;
+        bool refused;
 
         pthread_mutex_lock(&epochs->lock);
         refused = may_not_wait(epochs);
+        epoch = epochs->number;
+        if (!refused)
+                ++epochs->sleepers;
+        while (!refused && !has_passed(epochs, epoch)) {
+                /* relaxed: under the lock */
+                closed = atomic_load_explicit(&epochs->closed, memory_order_relaxed);
+                pthread_mutex_unlock(&epochs->lock);
+                weir_sys_futex_wait(&epochs->closed, closed);
+                pthread_mutex_lock(&epochs->lock);
+        }
+        if (!refused)
+                --epochs->sleepers;
         pthread_mutex_unlock(&epochs->lock);
-        if (refused)
-                return -EDEADLK;
-        if (!weir_epochs_defer(epochs, &synchronization.node))
-                return 0;
-        /* PAIR(synchronize): finish() */
-        while (!atomic_load_explicit(&synchronization.done, memory_order_acquire))
-                weir_sys_futex_wait(&synchronization.done, 0);
-        return 0;
+        return refused ? -EDEADLK : 0;
 }
 
 weir_epoch weir_epochs_now(struct weir_epochs *epochs) {
@@ -201,7 +196,7 @@ bool weir_epochs_passed(struct weir_epochs *epochs, weir_epoch epoch) {
         bool passed;
 
         pthread_mutex_lock(&epochs->lock);
-        passed = !epochs->oldest || epochs->oldest->number > epoch;
+        passed = has_passed(epochs, epoch);
         pthread_mutex_unlock(&epochs->lock);
         return passed;
 }

@@ -50,6 +50,8 @@ struct weir_epochs {
         uint64_t number; /* of the newest batch that was ever opened */
         struct weir_runner *runners;
         uint64_t open;
+        unsigned sleepers;         /* in weir_epochs_synchronize() */
+        _Atomic(uint32_t) closed;  /* batches, counted for the sleepers */
         struct weir_counts counts; /* of closed batches */
 };
 
@@ -66,10 +68,11 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
 bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node);
 
 /*
- * Runs due functions and those that they add. The caller keeps the core alive. If the thread runs functions further up its
- * stack, they are left to that call: none is nested.
+ * Makes the calling thread one that runs due functions, which weir_core_run() does. False: it is one already, further up its
+ * stack, and the functions are left to that call, so that none is nested.
  */
-void weir_epochs_run(struct weir_epochs *epochs, struct weir_deferred_list *due);
+bool weir_epochs_enter(struct weir_epochs *epochs, struct weir_runner *runner, struct weir_deferred_list *due);
+void weir_epochs_leave(struct weir_epochs *epochs, struct weir_runner *runner);
 
 int weir_epochs_synchronize(struct weir_epochs *epochs);
 weir_epoch weir_epochs_now(struct weir_epochs *epochs);
