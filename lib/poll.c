@@ -86,10 +86,14 @@ void weir_poll_free(struct weir_poll *poll) {
         weir_sys_free(poll, sizeof *poll);
 }
 
-void weir_poll_destroy(struct weir_poll *poll) {
-        struct weir_registry *core = &poll->core;
+struct weir_registry *weir_poll_registry(struct weir_poll *poll) {
+        return poll ? &poll->core : NULL;
+}
 
-        if (!poll)
+void weir_poll_destroy(struct weir_poll *poll) {
+        struct weir_registry *core = weir_poll_registry(poll);
+
+        if (!core)
                 return;
         if (!weir_core_is_forked(core)) {
                 /* relaxed: who must see it synchronizes with the caller */
@@ -102,10 +106,6 @@ void weir_poll_destroy(struct weir_poll *poll) {
                         return;
         }
         weir_core_unref(core);
-}
-
-struct weir_registry *weir_poll_registry(struct weir_poll *poll) {
-        return poll ? &poll->core : NULL;
 }
 
 /* ---------------------------------------------------------------- the wait */
@@ -141,46 +141,40 @@ static unsigned fill_from_queue(struct weir_poll *poll, struct epoll_event *entr
         return count;
 }
 
-/* Takes entries out that name no slot. Returns how many are left; *nested is set if the older set has something. */
-static unsigned drop_marks(struct epoll_event *entries, unsigned count, bool *nested) {
+/* Takes the mark of the eventfd out. Returns how many entries are left. */
+static unsigned drop_marks(struct epoll_event *entries, unsigned count) {
         for (unsigned i = 0; i < count;) {
-                if (entries[i].data.u64 < DATA_NESTED) {
+                if (entries[i].data.u64 != DATA_EVENTFD) {
                         ++i;
                         continue;
                 }
-                *nested |= entries[i].data.u64 == DATA_NESTED;
-                set_entry(&entries[i], entries[count - 1].events, entries[count - 1].data.u64);
                 --count;
+                set_entry(&entries[i], entries[count].events, entries[count].data.u64);
         }
         return count;
 }
 
-/*
- * One fetch from the kernel. Returns how many entries were filled, the first of which stands, or a negative errno. *full is
- * set if there may be more, *ghost if a ghost showed itself.
- */
-static int fill_from_kernel(struct weir_poll *poll, struct epoll_event *entries, unsigned capacity, int64_t timeout,
-                            bool *full, bool *ghost) {
-        struct weir_registry *core = &poll->core;
-        bool nested = false;
-        unsigned count;
-        int r;
+/* What a round of the wait found out besides its entries. */
+struct round {
+        bool full;  /* the kernel may have more */
+        bool ghost; /* a ghost showed itself */
+};
 
-        r = weir_sys_epoll_wait(weir_sets_current(core), entries, capacity, timeout);
+/* One fetch from one set. Returns how many entries were filled, the first of which stands, or a negative errno. */
+static int fill_from_set(struct weir_poll *poll, int set, struct epoll_event *entries, unsigned capacity,
+                         int64_t timeout, struct round *round) {
+        int r = weir_sys_epoll_wait(set, entries, capacity, timeout);
+        unsigned count;
+
         if (r < 0)
                 return r;
-        *full = (unsigned)r == capacity;
-        count = drop_marks(entries, (unsigned)r, &nested);
-        if (nested && count < capacity) {
-                r = weir_sys_epoll_wait(weir_sets_older(core), entries + count, capacity - count, 0);
-                if (r > 0)
-                        count += drop_marks(entries + count, (unsigned)r, &nested);
-        }
+        round->full |= (unsigned)r == capacity;
+        count = drop_marks(entries, (unsigned)r);
         while (count) {
                 uint64_t data = entries[0].data.u64;
-                struct weir_slot *slot = weir_core_slot(core, data);
+                struct weir_slot *slot = weir_core_slot(&poll->core, data);
 
-                if (weir_slot_peek(slot, data, entries[0].events, ghost))
+                if (weir_slot_peek(slot, data, entries[0].events, &round->ghost))
                         break;
                 if (weir_slot_is_stale(slot, data))
                         weir_poll_count(&poll->stale);
@@ -191,12 +185,28 @@ static int fill_from_kernel(struct weir_poll *poll, struct epoll_event *entries,
 }
 
 /*
- * One round: sleeps no longer than timeout, and fills the entries. Returns how many, or a negative errno. *again is set if
- * nothing that was fetched stands, and there may be more at once.
+ * One fetch from the kernel. After a rebuild that could not be finished there are two sets, and a ghost is in the older one:
+ * no sleep is possible then, see wait().
  */
-static int fill(struct weir_poll *poll, struct weir_events *events, int64_t timeout, bool *again) {
+static int fill_from_kernel(struct weir_poll *poll, struct epoll_event *entries, unsigned capacity, int64_t timeout,
+                            struct round *round) {
+        int current = weir_sets_current(&poll->core), older = weir_sets_older(&poll->core), first, second;
+
+        if (__builtin_expect(older < 0, 1))
+                return fill_from_set(poll, current, entries, capacity, timeout, round);
+        poll->older_first = !poll->older_first;
+        first = fill_from_set(poll, poll->older_first ? older : current, entries, capacity, 0, round);
+        if (first < 0 || (unsigned)first == capacity)
+                return first;
+        second = fill_from_set(poll, poll->older_first ? current : older, entries + first, capacity - (unsigned)first,
+                               0, round);
+        return second > 0 ? first + second : first;
+}
+
+/* One round: sleeps no longer than timeout, and fills the entries. Returns how many, or a negative errno. */
+static int fill(struct weir_poll *poll, struct weir_events *events, int64_t timeout, struct round *round) {
         struct weir_queue *queue = &poll->core.queue;
-        bool queue_first = poll->queue_first, full = false, ghost = false;
+        bool queue_first = poll->queue_first;
         unsigned count = 0;
         int r = 0;
 
@@ -207,17 +217,13 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
 
                 WEIR_YIELD();
                 r = fill_from_kernel(poll, events->entries + count, events->capacity - count, sleep ? timeout : 0,
-                                     &full, &ghost);
+                                     round);
                 if (r > 0)
                         count += (unsigned)r;
         }
-        if (count < events->capacity)
-                count += fill_from_queue(poll, events->entries + count, events->capacity - count);
-        poll->queue_first = !queue_first && (poll->pending || !weir_queue_is_empty(queue));
-
-        *again = full;
-        if (ghost && !weir_sets_rebuild(poll))
-                *again = false;
+        /* Also when there is no room: from now on a wake needs no system call. */
+        count += fill_from_queue(poll, events->entries + count, events->capacity - count);
+        poll->queue_first = !queue_first && poll->pending;
         return count ? (int)count : r;
 }
 
@@ -229,15 +235,25 @@ static int64_t deadline_of(int64_t timeout) {
 
 static int wait(struct weir_poll *poll, struct weir_events *events, int64_t timeout) {
         struct weir_registry *core = &poll->core;
-        bool timed = timeout != 0 && timeout != WEIR_FOREVER, again;
+        bool timed = timeout != 0 && timeout != WEIR_FOREVER;
         int64_t deadline = timed ? deadline_of(timeout) : 0;
 
         for (;;) {
+                struct round round;
+                bool again;
                 int r;
 
                 if (weir_queue_is_shut(&core->queue))
                         return -ESHUTDOWN;
-                r = fill(poll, events, timeout, &again);
+                round.full = round.ghost = false;
+                r = fill(poll, events, timeout, &round);
+                again = round.full;
+                if ((round.ghost || weir_sets_older(core) >= 0) && !weir_sets_rebuild(poll)) {
+                        /* For lack of memory or descriptors the ghost stays, and no sleep is possible: do not spin. */
+                        if (r == 0 && timeout != 0)
+                                weir_sys_nap();
+                        again = false;
+                }
                 if (weir_queue_is_shut(&core->queue))
                         return -ESHUTDOWN;
                 if (r > 0)
@@ -268,8 +284,8 @@ static bool nanoseconds(const struct timespec *timeout, int64_t *ret_ns) {
 static void leave(struct weir_poll *poll) {
         struct weir_registry *core = &poll->core;
 
-        /* What was left in the queue must keep an outer set awake: the edge that announced it may be spent. */
-        if (weir_queue_is_nested(&core->queue) && (poll->pending || !weir_queue_is_empty(&core->queue)))
+        /* What was left of the queue must keep an outer set awake: the edge that announced it may be spent. */
+        if (poll->pending && weir_queue_is_nested(&core->queue))
                 weir_core_signal(core);
         WEIR_YIELD();
         /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */
@@ -292,9 +308,11 @@ int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const str
                                                      memory_order_relaxed))
                 return role & ROLE_GONE ? -ESHUTDOWN : -EBUSY;
 
-        weir_events_clear(events);
+        /* A function that runs because of the close may fill the object again, and may fork. */
+        while (weir_events_is_open(events) && !weir_core_is_forked(&poll->core))
+                weir_events_clear(events);
         weir_events_attach(events, &poll->core);
-        r = wait(poll, events, ns);
+        r = weir_core_is_forked(&poll->core) ? -ECHILD : wait(poll, events, ns);
         weir_poll_count(&poll->waits);
         leave(poll);
         return r;

@@ -18,6 +18,7 @@ struct weir_poll {
         /* Touched only by the holder of the role, but for the counts, which others may read. */
         struct weir_slot *pending, *last_pending; /* taken from the ready queue, and still LINKED */
         bool queue_first;                         /* the queue's turn to fill the batch */
+        bool older_first;                         /* the older set's turn, when there are two */
         _Atomic(uint64_t) waits;
         _Atomic(uint64_t) stale;
         _Atomic(uint64_t) rebuilds;

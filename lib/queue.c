@@ -59,11 +59,6 @@ bool weir_queue_park(struct weir_queue *queue) {
         return true;
 }
 
-bool weir_queue_is_empty(struct weir_queue *queue) {
-        /* relaxed: a hint */
-        return !slot_of(atomic_load_explicit(&queue->head, memory_order_relaxed));
-}
-
 bool weir_queue_is_shut(struct weir_queue *queue) {
         /* relaxed: the flag alone counts */
         return atomic_load_explicit(&queue->head, memory_order_relaxed) & QUEUE_SHUT;

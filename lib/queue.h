@@ -45,9 +45,6 @@ struct weir_slot *weir_queue_take(struct weir_queue *queue);
 /* Before sleeping. False: there is something to take, or the queue is shut. Threads: the consumer. */
 bool weir_queue_park(struct weir_queue *queue);
 
-/* Whether there is something to take. Threads: the consumer. */
-bool weir_queue_is_empty(struct weir_queue *queue);
-
 /* Whether the queue is shut. Threads: any. */
 bool weir_queue_is_shut(struct weir_queue *queue);
 bool weir_queue_is_nested(struct weir_queue *queue);

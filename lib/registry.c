@@ -55,11 +55,21 @@ static uint32_t epoll_events(uint64_t word) {
         return (word & SLOT_MODE) == SLOT_LEVEL ? events : events | (uint32_t)EPOLLET;
 }
 
+/* Whether the number is one of the poll's own descriptors: no registration of the user's can be there. */
+static bool is_own(struct weir_registry *core, int fd) {
+        /* relaxed: who names one got it from weir_poll_fd(), or names a number that is closed */
+        return fd == core->eventfd || fd == atomic_load_explicit(&core->outer, memory_order_relaxed) ||
+               fd == atomic_load_explicit(&core->sets[0], memory_order_relaxed) ||
+               fd == atomic_load_explicit(&core->sets[1], memory_order_relaxed);
+}
+
 int weir_registry_ctl(struct weir_registry *core, int home, int op, int fd, uint64_t word) {
         uint64_t data =
                 (word & ~(SLOT_GENERATION - 1)) | ((word & SLOT_MODE) == SLOT_LEVEL ? DATA_LEVEL : 0) | (uint64_t)fd;
         int r;
 
+        if (is_own(core, fd))
+                return -EBADF; /* it was closed and is the poll's now */
         WEIR_YIELD();
         /* PAIR(rebuild): weir_sets_rebuild() opens a set before it says so, and closes one after all have moved out. */
         r = weir_sys_epoll_ctl(atomic_load_explicit(&core->sets[home], memory_order_acquire), op, fd,
@@ -111,8 +121,7 @@ static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t c
                 weir_core_push(core, slot);
 }
 
-/* Gives up the lock; nothing has changed but what clear and set say. */
-static void end(struct weir_registry *core, struct weir_slot *slot, uint64_t clear, uint64_t set) {
+void weir_registry_unlock(struct weir_registry *core, struct weir_slot *slot, uint64_t clear, uint64_t set) {
         if (weir_slot_unlock(slot, clear, set, 0))
                 weir_core_push(core, slot);
 }
@@ -138,8 +147,7 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        /* relaxed: the caller got the number from weir_poll_fd() */
-        if (fd >= 0 && fd == atomic_load_explicit(&core->outer, memory_order_relaxed))
+        if (fd >= 0 && is_own(core, fd))
                 return -EINVAL;
         slot = make(core, fd, &r);
         if (!slot)
@@ -153,12 +161,14 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         if (slot->name != (uint32_t)fd)
                 slot->name = (uint32_t)fd;
         registration = word_of(interest);
-        /* PAIR(rebuild): sequentially consistent, see weir_table_make(). */
-        if (atomic_load_explicit(&core->home, memory_order_seq_cst))
+        /* What may be registered is asked of the set that would have it; otherwise, PAIR(rebuild), see weir_slot_lock(). */
+        if (word & SLOT_REGISTERED)
+                registration |= word & SLOT_HOME;
+        else if (atomic_load_explicit(&core->home, memory_order_seq_cst))
                 registration |= SLOT_HOME;
         r = add(core, fd, word, registration);
         if (r < 0)
-                end(core, slot, 0, 0);
+                weir_registry_unlock(core, slot, 0, 0);
         else
                 begin(core, slot, SLOT_HOME, registration, token);
         return r;
@@ -183,7 +193,7 @@ int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_i
         registration = word_of(interest);
         r = weir_registry_ctl(core, home_of(word), EPOLL_CTL_MOD, fd, word_to_come(word, registration));
         if (r < 0)
-                end(core, slot, 0, 0);
+                weir_registry_unlock(core, slot, 0, 0);
         else
                 begin(core, slot, 0, registration, token);
         return r;
@@ -208,7 +218,7 @@ int weir_deregister(struct weir_registry *core, int fd) {
          * registration. What it still reports is stale, and cured when it is level-triggered, sets.c.
          */
         (void)weir_registry_ctl(core, home_of(word), EPOLL_CTL_DEL, fd, word);
-        end(core, slot, SLOT_HOME, 0);
+        weir_registry_unlock(core, slot, SLOT_HOME, 0);
         return 0;
 }
 
@@ -222,9 +232,9 @@ static int rearm_new(struct weir_registry *core, struct weir_slot *slot, int fd,
         wanted = word | directions << SLOT_ASKED_SHIFT;
         r = weir_registry_ctl(core, home_of(word), EPOLL_CTL_MOD, fd, wanted);
         if (r < 0)
-                end(core, slot, 0, 0);
+                weir_registry_unlock(core, slot, 0, 0);
         else
-                end(core, slot, SLOT_ARMED, (wanted & SLOT_ASKED) | directions << SLOT_ARMED_SHIFT);
+                weir_registry_unlock(core, slot, SLOT_ARMED, (wanted & SLOT_ASKED) | directions << SLOT_ARMED_SHIFT);
         return r;
 }
 
@@ -256,8 +266,7 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
                 if (directions << SLOT_ASKED_SHIFT & ~word)
                         return rearm_new(core, slot, fd, directions);
                 next = (word & ~SLOT_ARMED) | directions << SLOT_ARMED_SHIFT;
-                if (weir_slot_deliverable(next))
-                        next |= SLOT_LINKED;
+                next |= weir_slot_link_for(word, next);
                 WEIR_YIELD();
                 /*
                  * PAIR(rearm): the next taker of the one-shot sees what this one did, weir_slot_take(); readiness that was
@@ -290,7 +299,7 @@ int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
                 return not_registered(fd);
         /* PAIR(token): the generation stays, so a hand-out under way may still give the old one, a later one not. */
         atomic_store_explicit(&slot->token, token, memory_order_release);
-        end(core, slot, 0, 0);
+        weir_registry_unlock(core, slot, 0, 0);
         return 0;
 }
 

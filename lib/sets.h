@@ -5,13 +5,12 @@
 #include "poll.h"
 
 /*
- * The epoll sets of a core. There is one; two while the registrations move from one that is spoilt to a new one, and then
- * the new one contains the older as a descriptor, so that a fetch from the new one reports both.
+ * The epoll sets of a core. There is one; two while the registrations move from one that a ghost has spoilt to a new one.
  */
 
 int weir_sets_watch_eventfd(struct weir_registry *core, int set);
 
-/* The set to fetch from, and the one inside it or -1. Threads: the waiter. */
+/* The set to fetch from, and the one that is not empty yet or -1. Threads: the waiter. */
 int weir_sets_current(struct weir_registry *core);
 int weir_sets_older(struct weir_registry *core);
 

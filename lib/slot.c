@@ -64,7 +64,8 @@ uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
             atomic_compare_exchange_strong_explicit(&slot->word, &word, word | SLOT_CONTENDED, memory_order_relaxed,
                                                     memory_order_relaxed))
                 weir_sys_futex_wait(futex_of(slot), (uint32_t)(word | SLOT_CONTENDED));
-        return atomic_load_explicit(&slot->word, memory_order_relaxed);
+        /* PAIR(registration): as in weir_slot_lock() */
+        return atomic_load_explicit(&slot->word, memory_order_acquire);
 }
 
 bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
@@ -85,9 +86,11 @@ bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint6
                 /*
                  * PAIR(lock): weir_slot_unlock() of the former holder, with all it did to the slot.
                  * PAIR(generation): weir_slot_take() reads the word after a batch was opened, see epoch.c.
+                 * PAIR(rebuild): sequentially consistent, for weir_register() looks for the current set after this, while
+                 * weir_sets_rebuild() changes it and then looks for registrations.
                  */
                 if (atomic_compare_exchange_strong_explicit(&slot->word, &word, ((word & ~clear) | SLOT_LOCKED) + add,
-                                                            memory_order_acq_rel, memory_order_acquire)) {
+                                                            memory_order_seq_cst, memory_order_acquire)) {
                         WEIR_YIELD();
                         *ret_word = word;
                         return true;
@@ -105,8 +108,7 @@ bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint
                         next += generations;
                         next |= (word & SLOT_EARLY) >> SLOT_EARLY_SHIFT;
                 }
-                if (weir_slot_deliverable(next))
-                        next |= SLOT_LINKED;
+                next |= weir_slot_link_for(word, next);
                 /*
                  * PAIR(lock): weir_slot_lock() of the next holder.
                  * PAIR(registration): weir_slot_take() sees the token, and what the caller wrote before it called.

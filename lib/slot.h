@@ -81,8 +81,7 @@
 #define DATA_WAKER   (UINT64_C(1) << 27)
 #define DATA_LEVEL   (UINT64_C(1) << 26)
 #define DATA_INDEX   ((UINT64_C(1) << 26) - 1)
-#define DATA_EVENTFD UINT64_MAX       /* the eventfd */
-#define DATA_NESTED  (UINT64_MAX - 1) /* the older epoll set, during a rebuild */
+#define DATA_EVENTFD UINT64_MAX /* the eventfd */
 
 struct weir_slot {
         _Atomic(uint64_t) word;
@@ -138,6 +137,29 @@ static inline uint32_t weir_ready_to_epoll(uint64_t ready) {
         return (uint32_t)(ready & 0x1f) | (ready & 0x20 ? (uint32_t)EPOLLRDHUP : 0);
 }
 
+/* Whether events pass through ready: those of a one-shot and of a waker do. */
+static inline bool weir_slot_is_latched(uint64_t word) {
+        return word & SLOT_ONESHOT; /* a bit of SLOT_WAKER, too */
+}
+
+/* What of ready may be handed out now. */
+static inline uint64_t weir_slot_deliverable(uint64_t word) {
+        bool oneshot = (word & SLOT_MODE) == SLOT_ONESHOT;
+        uint64_t directions =
+                oneshot ? (word & SLOT_ARMED) >> SLOT_ARMED_SHIFT : (word & SLOT_ASKED) >> SLOT_ASKED_SHIFT;
+        uint64_t mask = directions | EPOLLERR | EPOLLHUP | (directions & EPOLLIN ? 0x20 : 0);
+
+        return directions && word & SLOT_REGISTERED ? word & SLOT_READY & mask : 0;
+}
+
+/*
+ * SLOT_LINKED, if the step from word to next makes something deliverable. What was so before is already in the queue, in an
+ * entry of an open batch that was not read, or about to be linked by the thread that made it so.
+ */
+static inline uint64_t weir_slot_link_for(uint64_t word, uint64_t next) {
+        return weir_slot_deliverable(next) && !weir_slot_deliverable(word) ? SLOT_LINKED : 0;
+}
+
 /*
  * Lets the caller change the registration: waits until the slot is not LOCKED, and if the bits of mask then read value,
  * locks it, clears the bits of clear and adds add, in one step. Returns whether it did; *ret_word is the word as it was
@@ -157,21 +179,6 @@ void weir_slot_invalidate(struct weir_slot *slot);
 
 /* Waits until the lock that word shows is given up, and returns a newer word. */
 uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word);
-
-/* Whether events pass through ready: those of a one-shot and of a waker do. */
-static inline bool weir_slot_is_latched(uint64_t word) {
-        return word & SLOT_ONESHOT; /* a bit of SLOT_WAKER, too */
-}
-
-/* What of ready may be handed out now. */
-static inline uint64_t weir_slot_deliverable(uint64_t word) {
-        bool oneshot = (word & SLOT_MODE) == SLOT_ONESHOT;
-        uint64_t directions =
-                oneshot ? (word & SLOT_ARMED) >> SLOT_ARMED_SHIFT : (word & SLOT_ASKED) >> SLOT_ASKED_SHIFT;
-        uint64_t mask = directions | EPOLLERR | EPOLLHUP | (directions & EPOLLIN ? 0x20 : 0);
-
-        return directions && word & SLOT_REGISTERED ? word & SLOT_READY & mask : 0;
-}
 
 /* Whether an entry is of another generation than the slot now. Threads: any; a count, not a verdict. */
 bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The system calls, made directly: glibc's epoll_wait() is a cancellation point, and a cancelled waiter would keep the
- * waiting role for ever. A direct call does the same on glibc and musl, with 32-bit and 64-bit time_t.
+ * The system calls, made directly where libc's wrapper is a cancellation point: a thread cancelled in one would keep the
+ * waiting role, or leave a wake half done. A direct call does the same on glibc and musl, with 32-bit and 64-bit time_t.
  */
 
 #include "sys.h"
@@ -29,6 +29,13 @@
 /* Kernels since 5.11 have it under one number on every architecture but alpha. */
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
+#endif
+
+/* The one with 64 bits of seconds, where there are two. */
+#ifdef SYS_ppoll_time64
+#define PPOLL SYS_ppoll_time64
+#else
+#define PPOLL SYS_ppoll
 #endif
 
 /* Allocations of this size and more are mapped: zero without being touched. The kernel rounds them up to pages. */
@@ -86,6 +93,14 @@ int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, 
         return result(r, saved);
 }
 
+void weir_sys_nap(void) {
+        struct kernel_timespec ts = { 0, NS_PER_MS };
+        int saved = errno;
+
+        syscall(PPOLL, NULL, 0, &ts, NULL, (size_t)SIGSET_SIZE);
+        errno = saved;
+}
+
 int weir_sys_eventfd(void) {
         int saved = errno;
 
@@ -97,11 +112,11 @@ void weir_sys_eventfd_signal(int fd) {
         int saved = errno;
 
         /* A full counter refuses the write and makes no edge: empty it and write again. */
-        while (write(fd, &one, sizeof one) < 0) {
+        while (syscall(SYS_write, fd, &one, sizeof one) < 0) {
                 uint64_t counter;
 
                 if (errno == EAGAIN)
-                        (void)!read(fd, &counter, sizeof counter);
+                        syscall(SYS_read, fd, &counter, sizeof counter);
                 else if (errno != EINTR)
                         break;
         }
@@ -111,7 +126,7 @@ void weir_sys_eventfd_signal(int fd) {
 void weir_sys_close(int fd) {
         int saved = errno;
 
-        close(fd);
+        syscall(SYS_close, fd);
         errno = saved;
 }
 

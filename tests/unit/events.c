@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reader's side of a batch: the object's life, what next hands out of entries laid in by hand, what closing puts back on
- * the queue, and the predicates.
+ * The reader's side of a batch: the object's life, what next hands out of entries laid in by hand, what closing puts
+ * back on the queue, and the predicates.
  */
 #include "fault.h"
 #include "support.h"
@@ -222,7 +222,7 @@ static void closing_leaves_level_to_the_kernel(void **state) {
         open_batch(fx, entries, 1);
         weir_events_clear(fx->events);
         assert_word(slot, GEN(1) | LEVEL(EPOLLIN));
-        assert_true(weir_queue_is_empty(&fx->registry->queue));
+        assert_true(queue_is_empty(&fx->registry->queue));
 }
 
 static void closing_a_dead_polls_batch_queues_nothing(void **state) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The poll: its making, call by failing call, the waiting role, and the wait: what it takes from the queue and from the
- * kernel, when it sleeps, and what happens between its steps.
+ * The poll: its making, call by failing call, the waiting role, and the wait: what it takes from the queue and from
+ * the kernel, when it sleeps, and what happens between its steps.
  */
 #include "fault.h"
 #include "support.h"
@@ -230,7 +230,14 @@ static void interruption_loses_nothing(void **state) {
         close(fd);
 }
 
-/* The longest of timeouts: it must not overflow into one that is over, or wrong. */
+static void signal_then_wake(void *arg) {
+        struct witness *witness = arg;
+
+        weir_core_signal(witness->fx->registry);
+        fault_hook(FAULT_WAIT, 1, look_and_wake, witness);
+}
+
+/* The longest of timeouts, and what is left of it after a look for nothing: neither overflows into one that is over. */
 static void absurd_timeouts_saturate(void **state) {
         static const int64_t seconds[] = { INT64_MAX, INT64_MAX / 1000000000, INT64_MAX / 1000000000 - 1 };
         struct fixture *fx = *state;
@@ -240,7 +247,7 @@ static void absurd_timeouts_saturate(void **state) {
                 struct timespec timeout = { .tv_sec = (time_t)seconds[i], .tv_nsec = 999999999 };
 
                 assert_int_equal(weir_waker_create(fx->registry, 1, &witness.waker), 0);
-                fault_hook(FAULT_WAIT, 1, look_and_wake, &witness);
+                fault_hook(FAULT_WAIT, 1, signal_then_wake, &witness);
                 assert_int_equal(weir_poll_wait(fx->poll, fx->events, &timeout), 1);
                 assert_int_equal(fault_off(), 1);
                 (void)expect_soon(fx, 1);

@@ -34,12 +34,12 @@ static void takes_oldest_first(void **state) {
         struct bench bench = { .queue.head = 0 };
 
         (void)state;
-        assert_true(weir_queue_is_empty(&bench.queue));
+        assert_true(queue_is_empty(&bench.queue));
         assert_null(weir_queue_take(&bench.queue));
         bench.slots[0].next = &bench.slots[3]; /* a link of an earlier stay means nothing */
         assert_false(weir_queue_push(&bench.queue, &bench.slots[0]));
         assert_head(HEAD(0));
-        assert_false(weir_queue_is_empty(&bench.queue));
+        assert_false(queue_is_empty(&bench.queue));
         assert_false(weir_queue_push(&bench.queue, &bench.slots[1]));
         assert_false(weir_queue_push(&bench.queue, &bench.slots[2]));
         assert_head(HEAD(2));
@@ -99,7 +99,7 @@ static void nested_is_parked_when_empty(void **state) {
         weir_queue_nest(&bench.queue);
         assert_head(QUEUE_NESTED | QUEUE_PARKED);
         assert_true(weir_queue_is_nested(&bench.queue));
-        assert_true(weir_queue_is_empty(&bench.queue));
+        assert_true(queue_is_empty(&bench.queue));
         for (int round = 0; round < 2; ++round) {
                 assert_null(weir_queue_take(&bench.queue));
                 assert_head(QUEUE_NESTED | QUEUE_PARKED);
@@ -136,7 +136,7 @@ static void shut_is_for_ever(void **state) {
         weir_queue_shut(&bench.queue);
         assert_head(QUEUE_SHUT | QUEUE_PARKED);
         assert_true(weir_queue_is_shut(&bench.queue));
-        assert_true(weir_queue_is_empty(&bench.queue));
+        assert_true(queue_is_empty(&bench.queue));
         assert_true(weir_queue_push(&bench.queue, &bench.slots[0]));
         assert_head(HEAD(0) | QUEUE_SHUT);
         weir_queue_nest(&bench.queue);

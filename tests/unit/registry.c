@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The calls about descriptors: what each leaves in the slot's word and in the kernel's set, how many system calls it makes,
- * what a refusal leaves, and what a wait finds that falls between two steps of a call.
+ * The calls about descriptors: what each leaves in the slot's word and in the kernel's set, how many system calls it
+ * makes, what a refusal leaves, and what a wait finds that falls between two steps of a call.
  */
 #include "fault.h"
 #include "support.h"
@@ -255,6 +255,10 @@ static void rearm_costs_no_system_call(void **state) {
         assert_int_equal(weir_rearm(fx->registry, pair[0], WEIR_READABLE | WEIR_WRITABLE), 0);
         assert_int_equal(fault_count(FAULT_SYSTEM), calls);
         assert_word(slot, owned | ARMED(INOUT));
+        /* While it is armed, the directions are replaced, not added to. */
+        assert_int_equal(weir_rearm(fx->registry, pair[0], WEIR_READABLE), 0);
+        assert_int_equal(atomic_load(&slot->word) & SLOT_ARMED, ARMED(EPOLLIN));
+        assert_int_equal(fault_count(FAULT_SYSTEM), calls);
         close_pair(pair);
 }
 
@@ -349,8 +353,8 @@ static int call(struct fixture *fx, int which, int fd, weir_interest interest) {
 }
 
 /*
- * The descriptor is ready. Wherever the wait falls, the readiness comes under the token in force, nothing under the old one
- * once the call has returned, and an event that the kernel brings ahead of the call's own end is not lost.
+ * The descriptor is ready. Wherever the wait falls, the readiness comes under the token in force, nothing under the
+ * old one once the call has returned, and an event that the kernel brings ahead of the call's own end is not lost.
  */
 static void wait_between_the_steps_of_a_call(void **state) {
         static const weir_interest modes[] = { WEIR_READABLE, WEIR_READABLE | WEIR_LEVEL,

@@ -2,7 +2,11 @@
 /* The seam itself, the real one: results, errno left alone, memory, waits, and what a forked child reads. */
 #include "support.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "sys.h"
 
@@ -82,6 +86,52 @@ static void timeouts_never_end_early(void **state) {
                 assert_true(weir_sys_now() - began >= timeouts[i]);
         }
         weir_sys_close(set);
+}
+
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
+#define NO_FILTER 200
+
+/* As on an old kernel, and as under a filter that does not know the call. */
+static int wait_without_pwait2(void *arg) {
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t) * (int *)arg),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = { ARRAY_LEN(code), code };
+        int set = weir_sys_epoll_create(), fd = make_eventfd(1);
+        struct epoll_event entry;
+        int64_t began;
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+                return NO_FILTER;
+        for (int64_t timeout = 1; timeout < 3 * MS; timeout += MS + MS / 4) {
+                began = weir_sys_now();
+                REQUIRE(weir_sys_epoll_wait(set, &entry, 1, timeout) == 0);
+                REQUIRE(weir_sys_now() - began >= timeout);
+        }
+        /* More milliseconds than the older call can count. */
+        REQUIRE(weir_sys_epoll_ctl(set, EPOLL_CTL_ADD, fd, EPOLLIN, 0) == 0);
+        REQUIRE(weir_sys_epoll_wait(set, &entry, 1, INT64_MAX - 1) == 1);
+        REQUIRE(weir_sys_epoll_wait(NO_FILE, &entry, 1, MS / 2) == -EBADF);
+        return 0;
+}
+
+static void timeouts_hold_on_an_old_kernel(void **state) {
+        int errors[] = { ENOSYS, EPERM };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(errors); ++i) {
+                int r = run_child(wait_without_pwait2, &errors[i]);
+
+                if (r == NO_FILTER)
+                        skip();
+                assert_int_equal(r, 0);
+        }
 }
 
 /* Each signal is an edge, even when the counter is full: a watcher that never reads must not go deaf. */
@@ -192,6 +242,7 @@ int main(void) {
                 CASE(descriptors_close_on_exec),
                 CASE(control_and_wait_carry_data),
                 CASE(timeouts_never_end_early),
+                CASE(timeouts_hold_on_an_old_kernel),
                 CASE(signal_is_always_an_edge),
                 CASE(memory_is_zeroed_and_aligned),
                 CASE(life_ends_in_a_child),

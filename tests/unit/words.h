@@ -4,6 +4,7 @@
 
 /* Short names for the fields of a slot's word, and slots that are made by hand. The includer has cmocka. */
 
+#include "queue.h"
 #include "slot.h"
 
 #define GEN(n)      ((uint64_t)(n)*SLOT_GENERATION)
@@ -26,6 +27,10 @@ static inline struct weir_slot slot_with(uint64_t word) {
         atomic_init(&slot.word, word);
         atomic_init(&slot.token, TOKEN);
         return slot;
+}
+
+static inline bool queue_is_empty(struct weir_queue *queue) {
+        return !(atomic_load(&queue->head) & ~QUEUE_FLAGS);
 }
 
 #define assert_word(slot, expected) assert_int_equal(atomic_load(&(slot)->word), expected)
