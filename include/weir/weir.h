@@ -16,7 +16,8 @@
  *   Threads    Any thread, at any time, against every other call. Calls about one descriptor take effect one at a time.
  *   Signals    Only weir_waker_wake() may be called from a signal handler.
  *   Blocking   Never, except weir_poll_wait() and weir_synchronize(). A call about a descriptor waits for another call
- *              about the same descriptor, no longer than that one's epoll_ctl(2) takes.
+ *              about the same descriptor, no longer than that one's epoll_ctl(2) takes; so, too, for the waiter while it
+ *              moves that descriptor to a new epoll set, which it does only to get rid of a level-triggered ghost.
  *   Ownership  Descriptors are borrowed: never closed, never duplicated. Destructors take NULL.
  *   Ordering   What a thread wrote before it called is visible to the thread that takes the event which results.
  *
@@ -25,10 +26,13 @@
  *                           wait   next, clear     registry calls,   release of   destroy of   destroy of
  *                                  same  other     defer, wake       own handle   the poll     the waker
  *                                  batch batch
- *   weir_poll_wait          -EBUSY   -     +            +                +            +            +
+ *   weir_poll_wait          -EBUSY   -     +            +                +            (1)          +
  *   weir_events_next/clear    -      -     +            +                +            +            +
  *   registry calls, defer     +      +     +            +                -            +            +
  *   weir_waker_wake           +      +     +            +                +            +            -
+ *
+ *   (1) A wait in progress returns -ESHUTDOWN. The waiter must keep something of the core alive over its call: a clone of
+ *       the registry, or an events object that was used with the poll before.
  *
  * The guarantees, in brief; tests cite the numbers.
  *   G1  Any thread: registry calls and wakes run at any time; none blocks on the waiting thread.
@@ -103,7 +107,7 @@ WEIR_PUBLIC void *weir_token_ptr(weir_token token);
 
 /*
  * Makes a poll: an epoll set and an eventfd, both close-on-exec.
- * Ownership: the caller destroys *ret_poll. Errors: -EINVAL, -EMFILE, -ENFILE, -ENOMEM: nothing is left.
+ * Ownership: the caller destroys *ret_poll. Errors: -EINVAL, -EMFILE, -ENFILE, -ENOSPC, -ENOMEM: nothing is left.
  */
 WEIR_PUBLIC int weir_poll_create(struct weir_poll **ret_poll);
 
@@ -120,7 +124,8 @@ WEIR_PUBLIC struct weir_registry *weir_poll_registry(struct weir_poll *poll);
 /*
  * Closes the batch open in events, waits until something is ready, and opens a new batch there.
  *   poll     whose waiting role the calling thread takes until the call returns
- *   events   where the batch goes; the calling thread owns the batch until it is closed
+ *   events   where the batch goes; the calling thread owns the batch until it is closed. Deferred functions that run
+ *            because the former batch closes must not destroy it
  *   timeout  how long to wait: NULL for ever, {0, 0} not at all; nanoseconds, never cut short, absurdly long ones saturate
  * Returns how many events were fetched, 0 after the timeout. weir_events_next() may hand out fewer: those whose
  * registration has gone by then are dropped. Closing the former batch may run deferred functions on this thread.
@@ -133,7 +138,7 @@ WEIR_PUBLIC int weir_poll_wait(struct weir_poll *poll, struct weir_events *event
 /*
  * A descriptor that polls readable while weir_poll_wait() has something to look at, to nest the poll in another loop.
  * Returns the same one each time. Once it was asked for, wakes of an idle poll always write to the eventfd.
- * Ownership: the poll's; do not close it, do not read it. Errors: -EMFILE, -ENFILE, -ENOMEM.
+ * Ownership: the poll's; do not close it, do not read it. Errors: -EMFILE, -ENFILE, -ENOSPC, -ENOMEM.
  */
 WEIR_PUBLIC int weir_poll_fd(struct weir_poll *poll);
 
@@ -234,7 +239,7 @@ struct weir_deferred {
  * A wait in progress holds nothing up. After weir_deregister() this is the moment to free what the token points to.
  *   node  in use until fn is called; fn may free it
  *   fn    runs on the thread that closed the last of those batches, under no lock of the library; it may call anything.
- *         A defer made inside it runs after it, not nested.
+ *         A defer made inside it on the same poll runs after it, not nested.
  * Call it without locks that fn takes. Never fails, allocates or blocks. In a forked child fn runs at once.
  * Ordering: what the caller did before, and what any thread did with those batches before closing them, is visible to fn.
  */
@@ -298,7 +303,8 @@ WEIR_PUBLIC int weir_waker_create(struct weir_registry *registry, weir_token tok
 
 /*
  * Makes the current or the next wait return an event with the waker's token. Wakes coalesce until that event is taken
- * by weir_events_next(); one after that makes a new event. Async-signal-safe; keeps errno.
+ * by weir_events_next(); one after that makes a new event. A wake that joins another one, still under way on a thread that
+ * was interrupted in the middle of it, is seen when that one is. Async-signal-safe; keeps errno.
  */
 WEIR_PUBLIC int weir_waker_wake(struct weir_waker *waker);
 
