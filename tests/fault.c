@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The seam with faults: see fault.h. Each call is counted and compared with the plan, then goes to the real one, which is
- * sys.c itself with other names. Read strike() first.
+ * The seam with faults: see fault.h. Each call is counted and compared with the plan, then goes to the real one,
+ * which is sys.c itself with other names. Read strike() first.
  */
 #include "sys.h"
 

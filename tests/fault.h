@@ -3,9 +3,10 @@
 #define WEIR_TESTS_FAULT_H
 
 /*
- * The seam to the kernel, lib/sys.h, with a hand on it: calls are counted, the n-th one fails, or something else happens
- * just before it. A program that links fault.c before the static library gets this seam instead of the real one, and the
- * real one behind it. One plan is in force at a time; any thread may make the calls, and each call of the plan fires once.
+ * The seam to the kernel, lib/sys.h, with a hand on it: calls are counted, the n-th one fails, or something else
+ * happens just before it. A program that links fault.c before the static library gets this seam instead of the real
+ * one, and the real one behind it. One plan is in force at a time; any thread may make the calls, and each call of
+ * the plan fires once.
  */
 
 #include <stdbool.h>
@@ -35,7 +36,10 @@ void fault_at(unsigned kinds, uint64_t n, int error);
 /* The n-th and all that follow. */
 void fault_from(unsigned kinds, uint64_t n, int error);
 
-/* fn runs on the calling thread just before the n-th call, which then goes on. Calls that fn makes are not planned for. */
+/*
+ * fn runs on the calling thread just before the n-th call, which then goes on. Calls that fn makes are not planned
+ * for, unless it makes the next plan.
+ */
 void fault_hook(unsigned kinds, uint64_t n, void (*fn)(void *arg), void *arg);
 
 /* Ends the plan. Returns how many calls it fired at. */

@@ -98,7 +98,7 @@ void make_socketpair(int ret_fds[2]) {
 }
 
 void make_tcp_pair(int ret_fds[2]) {
-        struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         socklen_t len = sizeof(addr);
         int listener, r;
 
@@ -173,16 +173,20 @@ void close_pair(int fds[2]) {
         close(fds[1]);
 }
 
+void close_unannounced(int fd) {
+        (void)syscall(SYS_close, fd);
+}
+
 void move_descriptor(int fd, int number) {
         if (fd == number)
                 return;
-        if (dup3(fd, number, O_CLOEXEC) != number)
+        if (syscall(SYS_dup3, fd, number, O_CLOEXEC) != number)
                 abort();
         close(fd);
 }
 
 bool polls_readable(int fd, int timeout_ms) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
+        struct pollfd p = { .fd = fd, .events = POLLIN };
 
         return poll(&p, 1, timeout_ms) == 1 && (p.revents & POLLIN);
 }
@@ -190,7 +194,7 @@ bool polls_readable(int fd, int timeout_ms) {
 /* ---------------------------------------------------------------- events */
 
 int wait_ms(struct weir_poll *poll, struct weir_events *events, int timeout_ms) {
-        struct timespec ts = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L};
+        struct timespec ts = { .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L };
 
         return weir_poll_wait(poll, events, timeout_ms < 0 ? NULL : &ts);
 }
@@ -241,7 +245,7 @@ void fetch(struct fixture *fx, int n) {
 }
 
 struct weir_event expect_one(struct fixture *fx, weir_token token) {
-        struct weir_event got[BATCH] = {0};
+        struct weir_event got[BATCH] = { 0 };
 
         assert_int_equal(collect(fx->poll, fx->events, DEADLINE_MS, got, BATCH), 1);
         assert_int_equal(got[0].token, token);

@@ -50,10 +50,10 @@
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* In a thread or a child: give the failing line back. */
-#define REQUIRE(expr)                                                                                                  \
-        do {                                                                                                           \
-                if (!(expr))                                                                                           \
-                        return __LINE__;                                                                               \
+#define REQUIRE(expr)                    \
+        do {                             \
+                if (!(expr))             \
+                        return __LINE__; \
         } while (0)
 
 /* ---------------------------------------------------------------- fixture */
@@ -86,15 +86,19 @@ void make_socketpair(int ret_fds[2]);
 void make_tcp_pair(int ret_fds[2]);
 int make_eventfd(unsigned initial);
 
-void put(int fd);      /* writes one byte */
-void ring(int fd);     /* adds one to an eventfd */
-size_t drain(int fd);  /* reads to -EAGAIN or the end, returns the bytes */
-size_t fill(int fd);   /* writes to -EAGAIN, returns the bytes */
-bool at_end(int fd);   /* whether a read meets the end */
+void put(int fd);     /* writes one byte */
+void ring(int fd);    /* adds one to an eventfd */
+size_t drain(int fd); /* reads to -EAGAIN or the end, returns the bytes */
+size_t fill(int fd);  /* writes to -EAGAIN, returns the bytes */
+bool at_end(int fd);  /* whether a read meets the end */
 void close_pair(int fds[2]);
 
-/* Puts fd on the free number and closes the old number of fd. */
-void move_descriptor(int fd, int number);
+/*
+ * Close and replace behind the back of the library, while another thread may be about to tell the kernel something about
+ * the number. By system call, as a thread sanitizer takes a descriptor for memory and this for a race.
+ */
+void close_unannounced(int fd);
+void move_descriptor(int fd, int number); /* fd goes onto number, which need not be free */
 
 /* Whether poll(2) calls fd readable within the time. */
 bool polls_readable(int fd, int timeout_ms);

@@ -17,7 +17,7 @@ static void run_now(struct weir_deferred *node) {
 static void make_every_call(struct weir_registry *registry) {
         struct weir_registry *clone;
         struct weir_waker *waker = NULL;
-        struct note note = {0};
+        struct note note = { 0 };
         char text[512];
         int pair[2], fd;
 
@@ -78,7 +78,7 @@ static int handle_slowly(void *arg) {
 
 static void g1_every_call_returns_while_another_thread_handles_a_batch(void **state) {
         struct fixture *fx = *state;
-        struct handler handler = {.fx = fx};
+        struct handler handler = { .fx = fx };
         struct weir_registry *clone;
         struct worker worker;
         char text[512];
@@ -177,7 +177,8 @@ static void races_start(struct fixture *fx, struct worker *workers, pthread_barr
                         int (*call)(struct race *)) {
         barrier_make(barrier, THREADS + 1);
         for (unsigned i = 0; i < THREADS; i++) {
-                races[i] = (struct race){.registry = fx->registry, .barrier = barrier, .fd = fd, .id = i, .call = call};
+                races[i] =
+                        (struct race){ .registry = fx->registry, .barrier = barrier, .fd = fd, .id = i, .call = call };
                 worker_start(&workers[i], race_main, &races[i]);
         }
 }
@@ -271,7 +272,7 @@ static void g1_racing_registers_and_deregisters_take_effect_one_at_a_time(void *
                 if (balance == 0)
                         expect_silence(fx);
                 else
-                        assert_int_equal(collect(fx->poll, fx->events, DEADLINE_MS, (struct weir_event[1]){0}, 1), 1);
+                        assert_int_equal(collect(fx->poll, fx->events, DEADLINE_MS, (struct weir_event[1]){ 0 }, 1), 1);
                 assert_int_equal(weir_deregister(fx->registry, fd), balance ? 0 : -ENOENT);
                 barrier_pass(&barrier);
         }
@@ -280,7 +281,7 @@ static void g1_racing_registers_and_deregisters_take_effect_one_at_a_time(void *
 }
 
 static void g1_racing_retokens_and_reregisters_leave_one_whole_registration(void **state) {
-        int (*const calls[])(struct race *) = {call_retoken, call_reregister};
+        int (*const calls[])(struct race *) = { call_retoken, call_reregister };
         struct fixture *fx = *state;
         struct worker workers[THREADS];
         pthread_barrier_t barrier;

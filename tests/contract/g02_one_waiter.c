@@ -24,7 +24,7 @@ static void g2_second_waiter_gets_ebusy_at_once(void **state) {
 static void g2_refused_second_waiter_leaves_its_own_batch_open(void **state) {
         struct fixture *fx = *state;
         struct weir_waker *waker = NULL;
-        struct note note = {0};
+        struct note note = { 0 };
         struct waiter waiter;
         struct weir_event event;
 
@@ -64,7 +64,7 @@ static void g2_refused_second_waiter_takes_nothing_from_the_first(void **state) 
 }
 
 static void g2_role_is_free_after_every_kind_of_wait(void **state) {
-        const struct timespec bad = {.tv_sec = 0, .tv_nsec = -1};
+        const struct timespec bad = { .tv_sec = 0, .tv_nsec = -1 };
         struct fixture *fx = *state;
         struct weir_waker *waker = NULL;
         struct waiter waiter;
@@ -107,7 +107,7 @@ static int lead_then_read_late(void *arg) {
 
 static void g2_follower_waits_while_the_former_leader_still_reads_its_batch(void **state) {
         struct fixture *fx = *state;
-        struct leader leader = {.fx = fx};
+        struct leader leader = { .fx = fx };
         struct worker worker;
         int fds[6];
 
@@ -181,7 +181,7 @@ static void g2_role_passes_from_thread_to_thread(void **state) {
         fd = make_eventfd(1);
         assert_int_equal(weir_register(fx->registry, fd, 6, WEIR_READABLE), 0);
         for (int i = 0; i < 4; i++) {
-                circles[i] = (struct circle){.fx = fx, .total = &total, .goal = 2000, .fd = fd};
+                circles[i] = (struct circle){ .fx = fx, .total = &total, .goal = 2000, .fd = fd };
                 worker_start(&workers[i], go_round, &circles[i]);
         }
         for (int i = 0; i < 4; i++) {

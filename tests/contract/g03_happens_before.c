@@ -79,7 +79,7 @@ static void take_rounds(struct channel *channel) {
 }
 
 static void pass_data(struct fixture *fx, enum how how) {
-        struct channel channel = {.fx = fx, .how = how};
+        struct channel channel = { .fx = fx, .how = how };
         struct worker worker;
 
         channel.fd = make_eventfd(how != BY_REARM);
@@ -100,7 +100,8 @@ static void pass_data(struct fixture *fx, enum how how) {
         worker_start(&worker, sender, &channel);
         take_rounds(&channel);
         assert_int_equal(worker_join(&worker), 0);
-        assert_int_equal(weir_deregister(fx->registry, channel.fd), how == BY_REARM || how == BY_REREGISTER ? 0 : -ENOENT);
+        assert_int_equal(weir_deregister(fx->registry, channel.fd),
+                         how == BY_REARM || how == BY_REREGISTER ? 0 : -ENOENT);
         weir_waker_destroy(channel.waker);
         close(channel.fd);
 }
@@ -135,7 +136,7 @@ static int retokener(void *arg) {
 
 static void g3_write_before_retoken_is_seen_by_the_taker(void **state) {
         struct fixture *fx = *state;
-        struct channel channel = {.fx = fx, .how = BY_RETOKEN};
+        struct channel channel = { .fx = fx, .how = BY_RETOKEN };
         struct weir_event got[BATCH];
         struct worker worker;
         int n;
@@ -183,11 +184,11 @@ static void g3_one_event_carries_the_writes_of_all_coalesced_wakes(void **state)
 
         assert_int_equal(weir_waker_create(fx->registry, 3, &waker), 0);
         for (unsigned round = 0; round < 50; round++) {
-                unsigned data[4] = {0};
+                unsigned data[4] = { 0 };
                 atomic_int woken = 0;
 
                 for (unsigned i = 0; i < 4; i++) {
-                        c[i] = (struct coalesced){.waker = waker, .woken = &woken, .data = &data[i]};
+                        c[i] = (struct coalesced){ .waker = waker, .woken = &woken, .data = &data[i] };
                         worker_start(&workers[i], write_and_wake, &c[i]);
                 }
                 assert_true(reached(&woken, 4));
@@ -204,8 +205,8 @@ static void g3_one_event_carries_the_writes_of_all_coalesced_wakes(void **state)
 
 struct record {
         struct weir_deferred node;
-        unsigned by_owner;     /* written before weir_defer() */
-        unsigned by_handler;   /* written before the batch was closed */
+        unsigned by_owner;   /* written before weir_defer() */
+        unsigned by_handler; /* written before the batch was closed */
         atomic_int *freed;
         atomic_int *bad;
 };
@@ -245,7 +246,7 @@ static int handle_records(void *arg) {
 
 static void g3_deferred_function_sees_what_the_owner_and_the_handler_wrote(void **state) {
         struct fixture *fx = *state;
-        struct handling h = {.fx = fx};
+        struct handling h = { .fx = fx };
         struct worker worker;
         struct record *record;
         int fd;
@@ -298,7 +299,7 @@ static void g3_passed_epoch_and_synchronize_show_what_the_handler_wrote(void **s
 
         assert_int_equal(weir_waker_create(fx->registry, 3, &waker), 0);
         for (unsigned round = 0; round < 100; round++) {
-                struct closing c = {.fx = fx};
+                struct closing c = { .fx = fx };
 
                 assert_int_equal(weir_waker_wake(waker), 0);
                 worker_start(&worker, write_and_close, &c);
@@ -357,7 +358,7 @@ static int pass_baton(void *arg) {
 
 static void g3_rearm_passes_plain_data_from_one_owner_to_the_next(void **state) {
         struct fixture *fx = *state;
-        struct baton baton = {.fx = fx, .goal = 2000};
+        struct baton baton = { .fx = fx, .goal = 2000 };
         struct worker workers[3];
         unsigned plain = 0;
         atomic_int turns = 0;

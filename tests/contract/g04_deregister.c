@@ -7,7 +7,7 @@
 
 static void g4_event_fetched_before_deregister_is_not_handed_out(void **state) {
         struct fixture *fx = *state;
-        unsigned counts[2] = {0};
+        unsigned counts[2] = { 0 };
         int fds[2];
 
         for (unsigned i = 0; i < 2; i++) {
@@ -47,11 +47,11 @@ static int take_when_told(void *arg) {
 }
 
 static void g4_event_fetched_before_deregister_on_another_thread_is_not_handed_out(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
 
         for (unsigned m = 0; m < ARRAY_LEN(modes); m++) {
-                struct taker taker = {.fx = fx};
+                struct taker taker = { .fx = fx };
                 struct worker worker;
                 int fds[8];
 
@@ -105,7 +105,7 @@ static void g4_readiness_in_the_kernel_before_any_wait_is_dropped_by_deregister(
 }
 
 static void g4_leftovers_of_a_half_read_batch_are_dropped_by_deregister(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct weir_event event;
         int fds[4];
@@ -146,7 +146,7 @@ static void g4_rearmed_readiness_in_the_queue_is_dropped_by_deregister(void **st
         drain(fd);
         ring(fd);
         /* The wait sees the new data, which nobody asked for yet. */
-        assert_int_equal(collect(fx->poll, fx->events, 0, (struct weir_event[1]){0}, 1), 0);
+        assert_int_equal(collect(fx->poll, fx->events, 0, (struct weir_event[1]){ 0 }, 1), 0);
         assert_int_equal(weir_rearm(fx->registry, fd, WEIR_READABLE), 0);
         assert_int_equal(weir_deregister(fx->registry, fd), 0);
         expect_silence(fx);
@@ -281,7 +281,7 @@ static int read_all_the_time(void *arg) {
 
 static void g4_next_that_begins_after_deregister_returned_never_hands_out_the_token(void **state) {
         struct fixture *fx = *state;
-        struct shooting s = {.fx = fx};
+        struct shooting s = { .fx = fx };
         struct worker worker;
         int fds[TARGETS];
 
@@ -291,7 +291,8 @@ static void g4_next_that_begins_after_deregister_returned_never_hands_out_the_to
         for (unsigned round = 0; round < 5000; round++) {
                 for (unsigned i = 0; i < TARGETS; i++)
                         assert_int_equal(weir_register(fx->registry, fds[i], (weir_token)round * TARGETS + i,
-                                                       WEIR_READABLE | WEIR_LEVEL), 0);
+                                                       WEIR_READABLE | WEIR_LEVEL),
+                                         0);
                 if (round % 8 == 0)
                         sched_yield();
                 for (unsigned i = 0; i < TARGETS; i++) {

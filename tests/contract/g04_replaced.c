@@ -6,7 +6,7 @@
 #include "../support.h"
 
 static void g4_token_replaced_by_reregister_after_the_fetch_is_not_handed_out(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct weir_event event;
         int fd;
@@ -26,7 +26,7 @@ static void g4_token_replaced_by_reregister_after_the_fetch_is_not_handed_out(vo
 }
 
 static void g4_token_replaced_by_retoken_after_the_fetch_is_not_handed_out(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct weir_event event;
         int fd;
@@ -46,7 +46,7 @@ static void g4_token_replaced_by_retoken_after_the_fetch_is_not_handed_out(void 
 }
 
 static void g4_readiness_pending_in_the_kernel_at_a_retoken_comes_under_the_new_token(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         int fd;
 
@@ -62,7 +62,7 @@ static void g4_readiness_pending_in_the_kernel_at_a_retoken_comes_under_the_new_
 }
 
 static void g4_leftovers_of_a_half_read_batch_come_under_the_new_token(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct weir_event event;
         unsigned counts[4], other;
@@ -130,8 +130,8 @@ static int take_late(void *arg) {
 
 static void g4_token_replaced_while_another_thread_holds_the_batch_is_not_handed_out(void **state) {
         struct fixture *fx = *state;
-        struct changer c = {.fx = fx};
-        unsigned seen[4] = {0};
+        struct changer c = { .fx = fx };
+        unsigned seen[4] = { 0 };
         struct worker worker;
         int fds[2];
 
@@ -162,7 +162,7 @@ static void g4_token_replaced_while_another_thread_holds_the_batch_is_not_handed
 /* ---------------------------------------------------------------- interest */
 
 static void g4_interest_withdrawn_by_reregister_after_the_fetch_is_not_handed_out(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct weir_event event;
         int pair[2];
@@ -216,8 +216,8 @@ static void g4_destroyed_waker_with_a_pending_wake_is_silent(void **state) {
 
 static void g4_waker_destroyed_after_the_fetch_is_not_handed_out(void **state) {
         struct fixture *fx = *state;
-        struct weir_waker *wakers[3] = {0};
-        unsigned counts[3] = {0};
+        struct weir_waker *wakers[3] = { 0 };
+        unsigned counts[3] = { 0 };
 
         for (unsigned i = 0; i < 3; i++) {
                 assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
@@ -235,7 +235,7 @@ static void g4_waker_destroyed_after_the_fetch_is_not_handed_out(void **state) {
 
 static void g4_waker_destroyed_after_its_event_was_left_unread_is_silent(void **state) {
         struct fixture *fx = *state;
-        struct weir_waker *wakers[3] = {0};
+        struct weir_waker *wakers[3] = { 0 };
 
         for (unsigned i = 0; i < 3; i++) {
                 assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
@@ -264,7 +264,7 @@ static int take_wakes(void *arg) {
 
 static void g4_waker_destroyed_while_another_thread_holds_the_batch_is_not_handed_out(void **state) {
         struct fixture *fx = *state;
-        struct changer c = {.fx = fx};
+        struct changer c = { .fx = fx };
         struct weir_waker *waker = NULL;
         struct worker worker;
 

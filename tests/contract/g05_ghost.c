@@ -66,7 +66,7 @@ static void g5_edge_triggered_ghost_is_silent(void **state) {
 }
 
 static void g5_stale_events_never_end_a_wait_early(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct ghost ghosts[ARRAY_LEN(modes)];
         uint64_t start;
@@ -101,7 +101,7 @@ static void g5_level_triggered_ghost_does_not_spin_the_poll(void **state) {
 }
 
 static void g5_ghost_of_a_number_registered_anew_is_cured_too(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct ghost ghost;
         int fd;
@@ -131,7 +131,7 @@ static void g5_ghost_of_a_number_registered_anew_is_cured_too(void **state) {
 }
 
 static void g5_registrations_beside_a_level_triggered_ghost_live_on(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT, WEIR_EXCLUSIVE};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT, WEIR_EXCLUSIVE };
         struct fixture *fx = *state;
         struct weir_waker *waker = NULL;
         unsigned counts[ARRAY_LEN(modes) + 1];
@@ -177,7 +177,7 @@ static void g5_registrations_beside_a_level_triggered_ghost_live_on(void **state
 
 static void g5_readiness_pending_during_the_cure_is_not_lost(void **state) {
         struct fixture *fx = *state;
-        unsigned counts[32] = {0};
+        unsigned counts[32] = { 0 };
         struct ghost ghost;
         int fds[32];
 

@@ -6,7 +6,7 @@
 #include "../support.h"
 
 static int outer_make(struct fixture *fx, uint32_t mode) {
-        struct epoll_event event = {.events = EPOLLIN | mode};
+        struct epoll_event event = { .events = EPOLLIN | mode };
         int outer, fd;
 
         outer = epoll_create1(EPOLL_CLOEXEC);
@@ -46,7 +46,7 @@ static void exhaust(struct fixture *fx, unsigned *counts, unsigned n_counts) {
 
 static void hear_after_cure(struct fixture *fx, uint32_t mode) {
         struct weir_waker *waker = NULL;
-        unsigned counts[4] = {0};
+        unsigned counts[4] = { 0 };
         int fds[2], left[2], outer, poll_fd;
 
         poll_fd = weir_poll_fd(fx->poll);
@@ -104,7 +104,7 @@ static void g5_cured_ghost_leaves_the_poll_fd_quiet(void **state) {
         /* An outer loop that finds it readable waits without blocking; it must not do so for ever. */
         while (polls_readable(fd, 0)) {
                 assert_true(tries++ < 5000);
-                assert_int_equal(collect(fx->poll, fx->events, 0, (struct weir_event[1]){0}, 1), 0);
+                assert_int_equal(collect(fx->poll, fx->events, 0, (struct weir_event[1]){ 0 }, 1), 0);
         }
         close_pair(left);
 }
@@ -118,7 +118,7 @@ static int outer_main(void *arg) {
 }
 
 static void g5_outer_set_that_sleeps_through_the_cure_is_woken_afterwards(void **state) {
-        const uint32_t modes[] = {0, EPOLLET};
+        const uint32_t modes[] = { 0, EPOLLET };
         struct fixture *fx = *state;
         struct worker worker;
         unsigned counts[4];
@@ -191,7 +191,7 @@ static void g5_registration_made_during_the_cure_is_not_lost(void **state) {
         struct fixture *fx = *state;
         struct worker workers[REGISTRARS];
         struct weir_event event;
-        int left[2] = {-1, -1};
+        int left[2] = { -1, -1 };
 
         memset(registrars, 0, sizeof(registrars));
         for (unsigned i = 0; i < REGISTRARS; i++) {
@@ -210,8 +210,9 @@ static void g5_registration_made_during_the_cure_is_not_lost(void **state) {
                 assert_true(wait_ms(fx->poll, fx->events, 2) >= 0);
                 while (weir_events_next(fx->events, &event)) {
                         assert_true(event.token < REGISTRARS * REGISTRATIONS);
-                        atomic_store_explicit(&registrars[event.token / REGISTRATIONS].seen[event.token % REGISTRATIONS],
-                                              1, memory_order_relaxed);
+                        atomic_store_explicit(
+                                &registrars[event.token / REGISTRATIONS].seen[event.token % REGISTRATIONS], 1,
+                                memory_order_relaxed);
                 }
                 if (round % 4 == 3) {
                         close_pair(left);

@@ -12,7 +12,7 @@ static void reopen_unready(int number) {
 }
 
 static void g5_event_fetched_before_close_and_reuse_is_not_handed_out(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         int fd;
 
@@ -33,7 +33,7 @@ static void g5_event_fetched_before_close_and_reuse_is_not_handed_out(void **sta
 }
 
 static void g5_number_closed_without_deregister_can_be_registered_anew(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         int fd;
 
@@ -55,7 +55,7 @@ static void g5_number_closed_without_deregister_can_be_registered_anew(void **st
 }
 
 static void g5_leftovers_of_a_half_read_batch_do_not_come_under_the_new_token(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct weir_event event;
         unsigned other;
@@ -88,7 +88,7 @@ static void g5_rearmed_readiness_does_not_come_under_the_new_token(void **state)
         expect_one(fx, 1);
         drain(fd);
         ring(fd);
-        assert_int_equal(collect(fx->poll, fx->events, 0, (struct weir_event[1]){0}, 1), 0);
+        assert_int_equal(collect(fx->poll, fx->events, 0, (struct weir_event[1]){ 0 }, 1), 0);
         assert_int_equal(weir_rearm(fx->registry, fd, WEIR_READABLE), 0);
         reopen_unready(fd);
         assert_int_equal(weir_register(fx->registry, fd, 2, WEIR_READABLE | WEIR_ONESHOT), 0);
@@ -121,7 +121,7 @@ static void g5_reuse_many_times_beside_an_open_batch_hands_out_nothing_old(void 
 
 static void g5_duplicate_registered_beside_its_original_keeps_its_own_token(void **state) {
         struct fixture *fx = *state;
-        unsigned counts[3] = {0};
+        unsigned counts[3] = { 0 };
         int fd, copy;
 
         fd = make_eventfd(1);
@@ -167,7 +167,8 @@ static int reuse(void *arg) {
                 REQUIRE(weir_register(registry, fd, base, WEIR_READABLE | mode) == 0);
                 if (i % 4 < 2)
                         REQUIRE(weir_deregister(registry, fd) == 0);
-                close_pair(fds);
+                close_unannounced(fd);
+                close(fds[1]);
                 /* Some thread gets the number again, ready or not; here it is not. */
                 REQUIRE(pipe2(fds, O_NONBLOCK | O_CLOEXEC) == 0);
                 fd = fds[0];
@@ -191,7 +192,7 @@ static void g5_threads_that_reuse_numbers_never_see_an_event_under_an_unready_to
         int r;
 
         for (unsigned i = 0; i < REUSERS; i++) {
-                reusers[i] = (struct reuser){.fx = fx, .left = &left, .id = i};
+                reusers[i] = (struct reuser){ .fx = fx, .left = &left, .id = i };
                 worker_start(&workers[i], reuse, &reusers[i]);
         }
         while (atomic_load_explicit(&left, memory_order_relaxed) > 0) {

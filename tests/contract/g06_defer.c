@@ -17,7 +17,7 @@ static void open_batch(struct fixture *fx, struct weir_events *events) {
 
 static void g6_with_no_batch_open_it_runs_at_once_on_the_caller(void **state) {
         struct fixture *fx = *state;
-        struct note note = {0};
+        struct note note = { 0 };
 
         weir_defer(fx->registry, &note.node, note_run);
         assert_int_equal(note_runs(&note), 1);
@@ -30,14 +30,14 @@ static void g6_with_no_batch_open_it_runs_at_once_on_the_caller(void **state) {
         assert_int_equal(wait_ms(fx->poll, fx->events, 0), 0);
         weir_defer(fx->registry, &note.node, note_run);
         assert_int_equal(note_runs(&note), 3);
-        assert_int_equal(weir_poll_wait(fx->poll, fx->events, &(struct timespec){.tv_nsec = -1}), -EINVAL);
+        assert_int_equal(weir_poll_wait(fx->poll, fx->events, &(struct timespec){ .tv_nsec = -1 }), -EINVAL);
         weir_defer(fx->registry, &note.node, note_run);
         assert_int_equal(note_runs(&note), 4);
 }
 
 static void g6_open_batch_holds_it_up_until_clear(void **state) {
         struct fixture *fx = *state;
-        struct note note = {0};
+        struct note note = { 0 };
 
         open_batch(fx, fx->events);
         weir_defer(fx->registry, &note.node, note_run);
@@ -54,7 +54,7 @@ static void g6_open_batch_holds_it_up_until_clear(void **state) {
 static void g6_open_batch_holds_it_up_until_destroy(void **state) {
         struct fixture *fx = *state;
         struct weir_events *events = NULL;
-        struct note note = {0};
+        struct note note = { 0 };
 
         assert_int_equal(weir_events_create(4, &events), 0);
         open_batch(fx, events);
@@ -66,7 +66,7 @@ static void g6_open_batch_holds_it_up_until_destroy(void **state) {
 
 static void g6_open_batch_holds_it_up_until_the_next_wait_into_it(void **state) {
         struct fixture *fx = *state;
-        struct note note = {0};
+        struct note note = { 0 };
 
         open_batch(fx, fx->events);
         weir_defer(fx->registry, &note.node, note_run);
@@ -101,8 +101,8 @@ static int block_with_a_batch(void *arg) {
 
 static void g6_wait_closes_its_former_batch_before_it_blocks(void **state) {
         struct fixture *fx = *state;
-        struct blocked b = {.fx = fx};
-        struct note note = {0};
+        struct blocked b = { .fx = fx };
+        struct note note = { 0 };
         struct worker worker;
         uint64_t end = now_ns() + UINT64_C(1000000) * DEADLINE_MS;
 
@@ -130,8 +130,8 @@ static void g6_two_open_batches_hold_it_up_until_both_are_closed(void **state) {
         struct fixture *fx = *state;
 
         for (unsigned first = 0; first < 2; first++) {
-                struct weir_events *both[2] = {0};
-                struct note note = {0};
+                struct weir_events *both[2] = { 0 };
+                struct note note = { 0 };
 
                 assert_int_equal(weir_events_create(4, &both[0]), 0);
                 assert_int_equal(weir_events_create(4, &both[1]), 0);
@@ -153,7 +153,7 @@ static void g6_two_open_batches_hold_it_up_until_both_are_closed(void **state) {
 static void g6_batch_opened_after_the_defer_does_not_hold_it_up(void **state) {
         struct fixture *fx = *state;
         struct weir_events *later = NULL;
-        struct note early = {0}, late = {0};
+        struct note early = { 0 }, late = { 0 };
 
         assert_int_equal(weir_events_create(4, &later), 0);
         open_batch(fx, fx->events);
@@ -171,7 +171,7 @@ static void g6_batch_opened_after_the_defer_does_not_hold_it_up(void **state) {
 static void g6_batch_reopened_in_the_same_object_does_not_hold_it_up(void **state) {
         struct fixture *fx = *state;
         struct weir_events *other = NULL;
-        struct note note = {0};
+        struct note note = { 0 };
 
         assert_int_equal(weir_events_create(4, &other), 0);
         open_batch(fx, fx->events);
@@ -189,7 +189,7 @@ static void g6_batch_reopened_in_the_same_object_does_not_hold_it_up(void **stat
 static void g6_blocked_wait_holds_nothing_up(void **state) {
         struct fixture *fx = *state;
         struct weir_waker *waker = NULL;
-        struct note note = {0};
+        struct note note = { 0 };
         struct waiter waiter;
 
         assert_int_equal(weir_waker_create(fx->registry, 1, &waker), 0);
@@ -222,9 +222,9 @@ static int open_and_hand_over(void *arg) {
 
 static void g6_batch_handed_to_another_thread_holds_it_up_until_closed_there(void **state) {
         struct fixture *fx = *state;
-        struct handover h = {.fx = fx};
+        struct handover h = { .fx = fx };
         struct weir_waker *waker = NULL;
-        struct note note = {0};
+        struct note note = { 0 };
         struct weir_event event;
         struct worker worker;
 
@@ -250,7 +250,7 @@ static void g6_batch_handed_to_another_thread_holds_it_up_until_closed_there(voi
 static void g6_batch_of_another_poll_holds_nothing_up(void **state) {
         struct fixture *fx = *state;
         struct weir_poll *other = NULL;
-        struct note note = {0};
+        struct note note = { 0 };
 
         assert_int_equal(weir_poll_create(&other), 0);
         open_batch(fx, fx->events);

@@ -76,7 +76,8 @@ static void g6_defer_inside_waits_for_the_batches_that_are_open_by_then(void **s
         struct link links[2];
 
         for (unsigned i = 0; i < 2; i++)
-                links[i] = (struct link){.registry = fx->registry, .depth = &depth, .deepest = &deepest, .runs = &runs};
+                links[i] =
+                        (struct link){ .registry = fx->registry, .depth = &depth, .deepest = &deepest, .runs = &runs };
         links[0].next = &links[1];
         assert_int_equal(weir_events_create(4, &other), 0);
         open_batch(fx, fx->events);
@@ -108,8 +109,8 @@ static void defer_and_look(struct weir_deferred *node) {
 
 static void g6_inner_function_has_run_when_the_outer_defer_returns(void **state) {
         struct fixture *fx = *state;
-        struct note inner = {0};
-        struct stage stage = {.registry = fx->registry, .inner = &inner, .inner_runs_inside = -1};
+        struct note inner = { 0 };
+        struct stage stage = { .registry = fx->registry, .inner = &inner, .inner_runs_inside = -1 };
 
         weir_defer(fx->registry, &stage.node, defer_and_look);
         assert_int_equal(stage.inner_runs_inside, 0);
@@ -144,9 +145,9 @@ static int defer_slow(void *arg) {
 
 static void g6_defer_beside_a_function_that_runs_on_another_thread_runs_at_once(void **state) {
         struct fixture *fx = *state;
-        struct slow slow = {0};
-        struct deferrer deferrer = {.registry = fx->registry, .slow = &slow};
-        struct note note = {0};
+        struct slow slow = { 0 };
+        struct deferrer deferrer = { .registry = fx->registry, .slow = &slow };
+        struct note note = { 0 };
         struct worker worker;
 
         worker_start(&worker, defer_slow, &deferrer);
@@ -211,7 +212,7 @@ static void run_caller(struct weir_deferred *node) {
 
 static void g6_deferred_function_may_call_anything(void **state) {
         struct fixture *fx = *state;
-        struct caller c = {.fx = fx, .line = -1};
+        struct caller c = { .fx = fx, .line = -1 };
 
         c.fd = make_eventfd(0);
         assert_int_equal(weir_events_create(4, &c.own), 0);
@@ -289,7 +290,7 @@ static void run_again(struct weir_deferred *node) {
 
 static void g6_node_may_be_deferred_again_from_its_own_function(void **state) {
         struct fixture *fx = *state;
-        struct again again = {.registry = fx->registry, .left = 1000};
+        struct again again = { .registry = fx->registry, .left = 1000 };
 
         weir_defer(fx->registry, &again.node, run_again);
         assert_int_equal(again.left, -1);

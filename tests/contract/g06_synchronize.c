@@ -63,7 +63,7 @@ static void synchronize_inside(struct weir_deferred *node) {
 
 static void g6_synchronize_gets_edeadlk_inside_a_deferred_function(void **state) {
         struct fixture *fx = *state;
-        struct inside inside = {.registry = fx->registry, .result = 1};
+        struct inside inside = { .registry = fx->registry, .result = 1 };
 
         weir_defer(fx->registry, &inside.node, synchronize_inside);
         assert_int_equal(inside.result, -EDEADLK);
@@ -99,7 +99,7 @@ static void g6_synchronize_waits_for_the_open_batch_of_another_thread(void **sta
 
         for (unsigned round = 0; round < 50; round++) {
                 atomic_int closed = 0;
-                struct syncer s = {.registry = fx->registry, .closed = &closed, .closed_at_return = -1};
+                struct syncer s = { .registry = fx->registry, .closed = &closed, .closed_at_return = -1 };
                 struct worker worker;
 
                 open_batch(fx, fx->events);
@@ -127,7 +127,7 @@ static void g6_several_threads_synchronize_on_one_batch(void **state) {
 
         open_batch(fx, fx->events);
         for (unsigned i = 0; i < 4; i++) {
-                s[i] = (struct syncer){.registry = fx->registry, .closed = &closed, .closed_at_return = -1};
+                s[i] = (struct syncer){ .registry = fx->registry, .closed = &closed, .closed_at_return = -1 };
                 worker_start(&workers[i], synchronize, &s[i]);
                 assert_true(latch_within(&s[i].started, DEADLINE_MS));
         }
@@ -143,7 +143,7 @@ static void g6_several_threads_synchronize_on_one_batch(void **state) {
 static void g6_synchronize_works_after_the_poll_is_gone(void **state) {
         struct fixture *fx = *state;
         struct weir_registry *clone;
-        struct syncer s = {0};
+        struct syncer s = { 0 };
         struct worker worker;
 
         clone = weir_registry_clone(fx->registry);
@@ -180,7 +180,7 @@ static int take_over_and_synchronize(void *arg) {
 
 static void g6_thread_that_took_a_batch_over_gets_edeadlk_too(void **state) {
         struct fixture *fx = *state;
-        struct receiver r = {.fx = fx, .result = 1};
+        struct receiver r = { .fx = fx, .result = 1 };
         struct weir_waker *waker = NULL;
         struct worker worker;
         bool tried;
@@ -233,7 +233,7 @@ static void g6_epoch_passes_when_the_open_batches_are_closed(void **state) {
 
 static void g6_epoch_between_open_batches_passes_in_any_order_of_closing(void **state) {
         struct fixture *fx = *state;
-        struct weir_events *both[2] = {0};
+        struct weir_events *both[2] = { 0 };
         weir_epoch epoch;
 
         for (unsigned first = 0; first < 2; first++) {

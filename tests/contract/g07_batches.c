@@ -8,8 +8,8 @@
 #define MANY 500
 
 static void g7_more_ready_than_fits_comes_in_the_next_waits(void **state) {
-        const weir_interest modes[] = {0, WEIR_ONESHOT, WEIR_LEVEL};
-        const unsigned capacities[] = {1, 3, 64};
+        const weir_interest modes[] = { 0, WEIR_ONESHOT, WEIR_LEVEL };
+        const unsigned capacities[] = { 1, 3, 64 };
         static unsigned counts[MANY];
         static int fds[MANY];
         struct fixture *fx = *state;
@@ -85,7 +85,7 @@ static void close_half_read(struct fixture *fx, unsigned read, enum closing clos
 static void half_read(struct fixture *fx, weir_interest mode) {
         for (unsigned closing = 0; closing < N_CLOSINGS; closing++) {
                 for (unsigned read = 0; read <= 8; read += 2) {
-                        unsigned counts[8] = {0};
+                        unsigned counts[8] = { 0 };
                         int fds[8];
 
                         for (unsigned i = 0; i < 8; i++) {
@@ -115,8 +115,8 @@ static void g7_half_read_batch_of_wakes_comes_again_each_once(void **state) {
 
         for (unsigned closing = 0; closing < N_CLOSINGS; closing++) {
                 for (unsigned read = 0; read <= 8; read += 2) {
-                        struct weir_waker *wakers[8] = {0};
-                        unsigned counts[8] = {0};
+                        struct weir_waker *wakers[8] = { 0 };
+                        unsigned counts[8] = { 0 };
 
                         for (unsigned i = 0; i < 8; i++) {
                                 assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
@@ -169,7 +169,7 @@ static void g7_leftovers_do_not_push_out_what_came_meanwhile(void **state) {
         struct weir_events *small = NULL;
         struct weir_waker *waker = NULL;
         struct fixture *fx = *state;
-        unsigned counts[21] = {0};
+        unsigned counts[21] = { 0 };
         struct weir_event event;
         int fds[20];
 
@@ -210,7 +210,7 @@ static void g7_leftovers_do_not_push_out_what_came_meanwhile(void **state) {
 static void g7_events_object_that_moves_on_leaves_the_rest_to_its_first_poll(void **state) {
         struct weir_waker *waker = NULL;
         struct weir_poll *other = NULL;
-        unsigned counts[4] = {0};
+        unsigned counts[4] = { 0 };
         struct fixture *fx = *state;
         struct weir_event event;
         int fds[3];
@@ -220,7 +220,8 @@ static void g7_events_object_that_moves_on_leaves_the_rest_to_its_first_poll(voi
         assert_int_equal(weir_waker_wake(waker), 0);
         for (unsigned i = 0; i < 3; i++) {
                 fds[i] = make_eventfd(1);
-                assert_int_equal(weir_register(fx->registry, fds[i], i, WEIR_READABLE | (i == 1 ? WEIR_ONESHOT : 0)), 0);
+                assert_int_equal(weir_register(fx->registry, fds[i], i, WEIR_READABLE | (i == 1 ? WEIR_ONESHOT : 0)),
+                                 0);
         }
         fetch(fx, 4);
         assert_true(weir_events_next(fx->events, &event));
@@ -241,7 +242,7 @@ static void g7_events_object_that_moves_on_leaves_the_rest_to_its_first_poll(voi
 }
 
 static void g7_leftovers_reach_a_thread_that_is_blocked_at_the_first_poll(void **state) {
-        const weir_interest modes[] = {0, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct weir_poll *other = NULL;
         struct weir_waker *waker = NULL;

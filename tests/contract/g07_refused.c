@@ -65,8 +65,12 @@ static void g7_eexist_leaves_the_first_registration_and_its_fetched_event(void *
 }
 
 static void g7_invalid_arguments_leave_the_registration_and_its_fetched_event(void **state) {
-        const weir_interest bad[] = {0, WEIR_LEVEL, WEIR_ONESHOT, UINT32_C(1) << 31,
-                                     WEIR_READABLE | WEIR_LEVEL | WEIR_ONESHOT, WEIR_READABLE | WEIR_EXCLUSIVE};
+        const weir_interest bad[] = { 0,
+                                      WEIR_LEVEL,
+                                      WEIR_ONESHOT,
+                                      UINT32_C(1) << 31,
+                                      WEIR_READABLE | WEIR_LEVEL | WEIR_ONESHOT,
+                                      WEIR_READABLE | WEIR_EXCLUSIVE };
         struct fixture *fx = *state;
         int fd;
 
@@ -114,7 +118,7 @@ static void g7_refused_wait_leaves_the_batch(void **state) {
 
         for (unsigned i = 0; i < ARRAY_LEN(interests); i++) {
                 fd = make_fetched(fx, interests[i]);
-                assert_int_equal(weir_poll_wait(fx->poll, fx->events, &(struct timespec){.tv_sec = -1}), -EINVAL);
+                assert_int_equal(weir_poll_wait(fx->poll, fx->events, &(struct timespec){ .tv_sec = -1 }), -EINVAL);
                 assert_int_equal(weir_poll_wait(fx->poll, NULL, NULL), -EINVAL);
                 assert_int_equal(weir_poll_wait(NULL, fx->events, NULL), -EINVAL);
                 expect_untouched(fx, fd, interests[i]);
@@ -161,9 +165,9 @@ static int wait_through_signals(void *arg) {
 }
 
 static void g7_interrupted_waits_lose_no_event(void **state) {
-        struct sigaction action = {.sa_handler = do_nothing}, before;
+        struct sigaction action = { .sa_handler = do_nothing }, before;
         struct fixture *fx = *state;
-        struct interrupted in = {.fx = fx};
+        struct interrupted in = { .fx = fx };
         struct weir_waker *waker = NULL;
         struct worker worker;
         int fds[63];
@@ -238,7 +242,7 @@ static void g7_every_ready_one_comes_within_a_bounded_number_of_waits(void **sta
         struct weir_events *single = NULL;
         struct weir_waker *waker = NULL;
         struct fixture *fx = *state;
-        unsigned counts[9] = {0};
+        unsigned counts[9] = { 0 };
         int fds[8];
 
         /* One event a wait, levels that are always ready, and a waker that is woken before each wait. */

@@ -61,8 +61,8 @@ static void g8_edge_of_the_write_side_comes_when_room_comes_back(void **state) {
 }
 
 static void g8_end_of_a_stream_comes_to_each_mode(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT, WEIR_EXCLUSIVE};
-        void (*const makers[])(int *) = {make_pipe, make_socketpair, make_tcp_pair};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT, WEIR_EXCLUSIVE };
+        void (*const makers[])(int *) = { make_pipe, make_socketpair, make_tcp_pair };
         struct fixture *fx = *state;
         struct weir_event event;
         int fds[2];
@@ -170,7 +170,7 @@ static void g8_level_of_both_directions_shows_each_while_it_is_ready(void **stat
 /* ---------------------------------------------------------------- reregister */
 
 static void g8_reregister_brings_an_event_if_the_descriptor_is_ready(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         int fd;
 

@@ -25,9 +25,10 @@ static void count_call(int signal, siginfo_t *info, void *context) {
 
 /* Every call that a reactor could think of. */
 static const int watched[] = {
-        SYS_epoll_ctl, SYS_epoll_pwait, SYS_write,  SYS_writev, SYS_pwrite64, SYS_read,          SYS_readv, SYS_pread64,
-        SYS_eventfd2,  SYS_dup,         SYS_dup3,   SYS_fcntl,  SYS_close,    SYS_ioctl,         SYS_ppoll, SYS_pselect6,
-        SYS_getpid,    SYS_getppid,     SYS_gettid, SYS_kill,   SYS_tgkill,   SYS_clock_gettime, SYS_fstat, SYS_sched_yield,
+        SYS_epoll_ctl,    SYS_epoll_pwait, SYS_write,    SYS_writev,        SYS_pwrite64, SYS_read,
+        SYS_readv,        SYS_pread64,     SYS_eventfd2, SYS_dup,           SYS_dup3,     SYS_fcntl,
+        SYS_close,        SYS_ioctl,       SYS_ppoll,    SYS_pselect6,      SYS_getpid,   SYS_getppid,
+        SYS_gettid,       SYS_kill,        SYS_tgkill,   SYS_clock_gettime, SYS_fstat,    SYS_sched_yield,
 #ifdef SYS_epoll_wait
         SYS_epoll_wait,
 #endif
@@ -48,7 +49,7 @@ static const int watched[] = {
 /* 0, or a negative errno where filters are not to be had. */
 static int watch_this_thread(void) {
         struct sock_filter filter[2 * ARRAY_LEN(watched) + 2];
-        struct sock_fprog program = {.filter = filter};
+        struct sock_fprog program = { .filter = filter };
         unsigned n = 0;
 
         filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
@@ -70,8 +71,8 @@ struct silent {
         struct weir_waker *wakers[2];
         int fd;
         int (*body)(struct silent *silent);
-        int refused;  /* a filter could not be had */
-        int checked;  /* a known call was caught */
+        int refused; /* a filter could not be had */
+        int checked; /* a known call was caught */
         int calls;
 };
 
@@ -79,9 +80,10 @@ static int run_watched(void *arg) {
         struct silent *silent = arg;
         int line;
 
-        silent->refused = watch_this_thread();
+        /* The calls of a sanitizer would count as well. */
+        silent->refused = UNDER_SANITIZER ? -EOPNOTSUPP : watch_this_thread();
         if (silent->refused < 0)
-                return 0;
+                return silent->body(silent);
         /* The trap works, or the count of nothing says nothing. */
         (void)syscall(SYS_getppid);
         silent->checked = atomic_exchange_explicit(&trapped, 0, memory_order_relaxed);
@@ -90,9 +92,9 @@ static int run_watched(void *arg) {
         return line;
 }
 
-/* The body runs with no system call, or the case is skipped where the kernel has no filters. */
+/* The body runs with no system call; where there are no filters, it just runs. */
 static void expect_no_call(struct silent *silent, int (*body)(struct silent *)) {
-        struct sigaction action = {.sa_sigaction = count_call, .sa_flags = SA_SIGINFO}, before;
+        struct sigaction action = { .sa_sigaction = count_call, .sa_flags = SA_SIGINFO }, before;
         struct worker worker;
 
         silent->body = body;
@@ -120,7 +122,7 @@ static int body_rearm(struct silent *silent) {
 
 static void g8_rearm_of_known_directions_makes_no_system_call(void **state) {
         struct fixture *fx = *state;
-        struct silent silent = {.fx = fx};
+        struct silent silent = { .fx = fx };
 
         silent.fd = make_eventfd(1);
         assert_int_equal(weir_register(fx->registry, silent.fd, 1, WEIR_READABLE | WEIR_ONESHOT), 0);
@@ -136,7 +138,7 @@ static void g8_rearm_of_known_directions_makes_no_system_call(void **state) {
 
 static void g8_rearm_with_readiness_in_the_meantime_makes_no_system_call(void **state) {
         struct fixture *fx = *state;
-        struct silent silent = {.fx = fx};
+        struct silent silent = { .fx = fx };
 
         silent.fd = make_eventfd(1);
         assert_int_equal(weir_register(fx->registry, silent.fd, 1, WEIR_READABLE | WEIR_ONESHOT), 0);
@@ -159,7 +161,7 @@ static int body_rearm_both(struct silent *silent) {
 
 static void g8_direction_asked_for_by_an_earlier_rearm_makes_no_system_call(void **state) {
         struct fixture *fx = *state;
-        struct silent silent = {.fx = fx};
+        struct silent silent = { .fx = fx };
         int pair[2];
 
         make_socketpair(pair);
@@ -191,7 +193,7 @@ static int body_retoken(struct silent *silent) {
 
 static void g8_retoken_and_clone_make_no_system_call(void **state) {
         struct fixture *fx = *state;
-        struct silent silent = {.fx = fx};
+        struct silent silent = { .fx = fx };
 
         silent.fd = make_eventfd(1);
         assert_int_equal(weir_register(fx->registry, silent.fd, 1, WEIR_READABLE), 0);
@@ -210,8 +212,8 @@ static int body_wake(struct silent *silent) {
 
 static void g9_wake_of_a_poll_that_is_not_asleep_makes_no_system_call(void **state) {
         struct fixture *fx = *state;
-        struct silent silent = {.fx = fx};
-        unsigned counts[2] = {0};
+        struct silent silent = { .fx = fx };
+        unsigned counts[2] = { 0 };
 
         for (unsigned w = 0; w < 2; w++)
                 assert_int_equal(weir_waker_create(fx->registry, w, &silent.wakers[w]), 0);

@@ -89,7 +89,7 @@ static void await_byte(struct fixture *fx, int fd) {
 }
 
 static void g8_readiness_between_the_drain_and_the_rearm_is_not_missed(void **state) {
-        void (*const makers[])(int *) = {make_pipe, make_socketpair, make_tcp_pair};
+        void (*const makers[])(int *) = { make_pipe, make_socketpair, make_tcp_pair };
         struct fixture *fx = *state;
         char c;
         int fds[2];
@@ -226,9 +226,16 @@ static void g8_rearm_after_the_fetch_of_another_direction_keeps_the_mode(void **
 }
 
 static void g8_rearm_refuses_other_modes_and_mode_bits(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_EXCLUSIVE};
-        const weir_interest bad[] = {0, WEIR_ONESHOT, WEIR_LEVEL, WEIR_EXCLUSIVE, WEIR_READABLE | WEIR_ONESHOT,
-                                     WEIR_READABLE | WEIR_LEVEL, WEIR_READABLE | WEIR_EXCLUSIVE, 0x8, 0x80000001};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_EXCLUSIVE };
+        const weir_interest bad[] = { 0,
+                                      WEIR_ONESHOT,
+                                      WEIR_LEVEL,
+                                      WEIR_EXCLUSIVE,
+                                      WEIR_READABLE | WEIR_ONESHOT,
+                                      WEIR_READABLE | WEIR_LEVEL,
+                                      WEIR_READABLE | WEIR_EXCLUSIVE,
+                                      0x8,
+                                      0x80000001 };
         struct fixture *fx = *state;
         int fd;
 

@@ -91,7 +91,8 @@ static void own(struct fixture *fx, void (*make)(int *)) {
         for (unsigned p = 0; p < PAIRS; p++) {
                 make(crew.records[p].fds);
                 assert_int_equal(weir_register(fx->registry, crew.records[p].fds[0], weir_ptr_token(&crew.records[p]),
-                                               WEIR_READABLE | WEIR_ONESHOT), 0);
+                                               WEIR_READABLE | WEIR_ONESHOT),
+                                 0);
         }
         for (unsigned i = 0; i < READERS; i++)
                 worker_start(&readers[i], read_in_turns, &crew);

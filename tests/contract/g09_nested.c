@@ -8,7 +8,7 @@
 
 /* Until the outer loop would go to sleep, as it would do it. */
 static void exhaust(struct fixture *fx, int fd) {
-        unsigned counts[16] = {0}, waits = 0;
+        unsigned counts[16] = { 0 }, waits = 0;
 
         while (polls_readable(fd, 0)) {
                 assert_true(waits++ < 50);
@@ -17,7 +17,7 @@ static void exhaust(struct fixture *fx, int fd) {
 }
 
 static int outer_make(int fd) {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+        struct epoll_event event = { .events = EPOLLIN | EPOLLET };
         int outer;
 
         outer = epoll_create1(EPOLL_CLOEXEC);
@@ -139,7 +139,7 @@ static void g9_leftovers_from_before_the_poll_fd_was_asked_for_make_it_readable(
 }
 
 static void g9_readiness_of_a_descriptor_makes_the_poll_fd_readable(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         int fd, outer, fds[2];
 
@@ -166,16 +166,16 @@ static void g9_readiness_of_a_descriptor_makes_the_poll_fd_readable(void **state
 }
 
 static void g9_poll_fd_stays_readable_for_wakes_that_did_not_fit(void **state) {
-        const unsigned capacities[] = {1, 3};
+        const unsigned capacities[] = { 1, 3 };
         struct fixture *fx = *state;
         int fd, outer;
 
         fd = weir_poll_fd(fx->poll);
         outer = outer_make(fd);
         for (unsigned c = 0; c < ARRAY_LEN(capacities); c++) {
-                struct weir_waker *wakers[10] = {0};
+                struct weir_waker *wakers[10] = { 0 };
                 struct weir_events *small = NULL;
-                unsigned counts[10] = {0};
+                unsigned counts[10] = { 0 };
 
                 assert_int_equal(weir_events_create(capacities[c], &small), 0);
                 for (unsigned i = 0; i < 10; i++) {
@@ -208,7 +208,7 @@ static void g9_poll_fd_stays_readable_for_wakes_that_did_not_fit(void **state) {
 }
 
 static void g9_poll_fd_stays_readable_for_descriptors_that_did_not_fit(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct weir_events *single = NULL;
         unsigned counts[10];
@@ -253,8 +253,8 @@ static void g9_poll_fd_becomes_readable_for_what_a_half_read_batch_left(void **s
         for (unsigned i = 0; i < 6; i++) {
                 if (i / 2 < 2) {
                         ready = make_eventfd(1);
-                        assert_int_equal(weir_register(fx->registry, ready, 7,
-                                                       WEIR_READABLE | (i / 2 ? WEIR_ONESHOT : 0)), 0);
+                        assert_int_equal(
+                                weir_register(fx->registry, ready, 7, WEIR_READABLE | (i / 2 ? WEIR_ONESHOT : 0)), 0);
                 } else {
                         assert_int_equal(weir_waker_wake(waker), 0);
                 }
@@ -312,7 +312,7 @@ static void g9_poll_fd_becomes_readable_for_what_a_rearm_found(void **state) {
 }
 
 static void g9_nested_poll_is_a_source_of_another_poll(void **state) {
-        const weir_interest modes[] = {0, WEIR_LEVEL, WEIR_ONESHOT};
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT };
         struct fixture *fx = *state;
         struct weir_events *events = NULL;
         struct weir_waker *waker = NULL;

@@ -112,8 +112,8 @@ static void g9_many_wakers_share_one_eventfd_and_each_comes_once(void **state) {
 
 static void g9_two_wakers_may_have_one_token(void **state) {
         struct fixture *fx = *state;
-        struct weir_waker *wakers[2] = {0};
-        unsigned counts[1] = {0};
+        struct weir_waker *wakers[2] = { 0 };
+        unsigned counts[1] = { 0 };
 
         for (unsigned i = 0; i < 2; i++) {
                 assert_int_equal(weir_waker_create(fx->registry, 0, &wakers[i]), 0);
@@ -148,8 +148,8 @@ static int wake_often(void *arg) {
 }
 
 static void wake_from_threads(struct fixture *fx, bool answered, bool shared) {
-        struct weir_waker *wakers[WAKERS] = {0};
-        atomic_int taken[WAKERS] = {0}, finished = 0;
+        struct weir_waker *wakers[WAKERS] = { 0 };
+        atomic_int taken[WAKERS] = { 0 }, finished = 0;
         struct calling callings[WAKERS];
         struct worker workers[WAKERS];
         struct weir_event got[BATCH];
@@ -160,7 +160,7 @@ static void wake_from_threads(struct fixture *fx, bool answered, bool shared) {
         for (unsigned i = 0; i < n_wakers; i++)
                 assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
         for (unsigned i = 0; i < WAKERS; i++) {
-                callings[i] = (struct calling){.waker = wakers[shared ? 0 : i], .finished = &finished};
+                callings[i] = (struct calling){ .waker = wakers[shared ? 0 : i], .finished = &finished };
                 if (answered)
                         callings[i].taken = &taken[i];
                 worker_start(&workers[i], wake_often, &callings[i]);
@@ -226,13 +226,13 @@ static void g9_wake_racing_with_the_way_to_sleep_is_never_lost(void **state) {
 
         assert_int_equal(weir_waker_create(fx->registry, 9, &waker), 0);
         barrier_make(&barrier, 2);
-        word = (struct last_word){.waker = waker, .barrier = &barrier};
+        word = (struct last_word){ .waker = waker, .barrier = &barrier };
         worker_start(&worker, say_last_word, &word);
         for (unsigned i = 0; i < 2000; i++) {
                 barrier_pass(&barrier);
                 /* One wake, one endless wait: a lost one ends with the watchdog. */
                 assert_int_equal(wait_ms(fx->poll, fx->events, -1), 1);
-                assert_true(weir_events_next(fx->events, &(struct weir_event){0}));
+                assert_true(weir_events_next(fx->events, &(struct weir_event){ 0 }));
         }
         assert_int_equal(worker_join(&worker), 0);
         pthread_barrier_destroy(&barrier);
@@ -243,14 +243,14 @@ static void g9_wake_racing_with_the_way_to_sleep_is_never_lost(void **state) {
 
 static void g9_wakes_of_a_busy_poll_write_nothing(void **state) {
         struct fixture *fx = *state;
-        struct weir_waker *wakers[4] = {0};
+        struct weir_waker *wakers[4] = { 0 };
         uint64_t before;
 
         for (unsigned i = 0; i < 4; i++)
                 assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
         before = stats_of(fx->registry).eventfd_writes;
         for (unsigned round = 0; round < 100; round++) {
-                unsigned counts[4] = {0};
+                unsigned counts[4] = { 0 };
 
                 for (unsigned i = 0; i < 4; i++)
                         assert_int_equal(weir_waker_wake(wakers[i]), 0);

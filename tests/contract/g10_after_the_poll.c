@@ -12,8 +12,9 @@ static int never_called(struct weir_registry *registry, struct weir_source *sour
 }
 
 static void g10_calls_get_eshutdown_after_the_poll_is_gone(void **state) {
-        static const struct weir_source_ops ops = {.register_source = never_called, .reregister_source = never_called};
-        struct weir_source source = {.ops = &ops};
+        static const struct weir_source_ops ops = { .register_source = never_called,
+                                                    .reregister_source = never_called };
+        struct weir_source source = { .ops = &ops };
         struct fixture *fx = *state;
         struct weir_waker *waker = NULL, *other = (struct weir_waker *)&waker;
         struct weir_registry *clone, *second;
@@ -64,7 +65,7 @@ static void g10_wake_after_the_poll_is_gone_gets_eshutdown_without_any_registry(
 static void g10_deregister_and_defer_work_after_the_poll_is_gone(void **state) {
         struct fixture *fx = *state;
         struct weir_registry *clone;
-        struct note note = {0};
+        struct note note = { 0 };
         int fds[3];
 
         clone = weir_registry_clone(fx->registry);
@@ -88,7 +89,7 @@ static void g10_deregister_and_defer_work_after_the_poll_is_gone(void **state) {
 
 static void g10_open_batch_hands_out_nothing_more_but_holds_up_what_was_deferred(void **state) {
         struct fixture *fx = *state;
-        struct note before = {0}, after = {0};
+        struct note before = { 0 }, after = { 0 };
         struct weir_registry *clone;
         struct weir_waker *waker = NULL;
         struct weir_event event;
@@ -198,7 +199,7 @@ static void end_poll(struct weir_deferred *node) {
 
 static void g10_poll_destroyed_by_a_deferred_function_at_the_beginning_of_its_wait(void **state) {
         struct fixture *fx = *state;
-        struct ender ender = {.poll = fx->poll};
+        struct ender ender = { .poll = fx->poll };
         struct weir_registry *clone;
         struct weir_event event;
         int fd;
@@ -219,7 +220,7 @@ static void g10_poll_destroyed_by_a_deferred_function_at_the_beginning_of_its_wa
 
 static void g10_poll_destroyed_by_the_last_holder_of_anything_inside_its_wait(void **state) {
         struct fixture *fx = *state;
-        struct ender ender = {.poll = fx->poll};
+        struct ender ender = { .poll = fx->poll };
         struct weir_waker *waker = NULL;
 
         /* No clone keeps the core alive; the wait itself must. */
@@ -262,7 +263,7 @@ static void g10_registry_calls_race_with_the_end_of_the_poll(void **state) {
         for (unsigned round = 0; round < 50; round++) {
                 struct weir_poll *poll = NULL;
                 struct worker worker;
-                struct tug tug = {0};
+                struct tug tug = { 0 };
 
                 tug.fd = make_eventfd(1);
                 assert_int_equal(weir_poll_create(&poll), 0);

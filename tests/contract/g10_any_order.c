@@ -29,7 +29,7 @@ struct world {
 static void world_make(struct world *world) {
         struct weir_event event;
 
-        *world = (struct world){0};
+        *world = (struct world){ 0 };
         assert_int_equal(weir_poll_create(&world->poll), 0);
         world->clone = weir_registry_clone(weir_poll_registry(world->poll));
         assert_int_equal(weir_waker_create(world->clone, 1, &world->waker), 0);
@@ -82,7 +82,7 @@ static bool next_permutation(unsigned *p, unsigned n) {
 }
 
 static void g10_objects_may_be_destroyed_in_any_order(void **state) {
-        unsigned order[N_OBJECTS] = {0, 1, 2, 3, 4}, before = count_descriptors(), rounds = 0;
+        unsigned order[N_OBJECTS] = { 0, 1, 2, 3, 4 }, before = count_descriptors(), rounds = 0;
         struct world world;
         bool open;
 
@@ -122,7 +122,7 @@ static void end_inside(struct weir_deferred *node) {
 }
 
 static void g10_objects_may_be_destroyed_inside_a_deferred_function_of_a_close(void **state) {
-        unsigned order[N_OBJECTS] = {0, 1, 2, 3, 4}, before = count_descriptors();
+        unsigned order[N_OBJECTS] = { 0, 1, 2, 3, 4 }, before = count_descriptors();
         struct ending ending;
         struct world world;
 
@@ -132,7 +132,7 @@ static void g10_objects_may_be_destroyed_inside_a_deferred_function_of_a_close(v
                 if (order[0] != BATCH_OPEN)
                         continue;
                 world_make(&world);
-                ending = (struct ending){.world = &world, .order = order, .first = 1, .skip = N_OBJECTS};
+                ending = (struct ending){ .world = &world, .order = order, .first = 1, .skip = N_OBJECTS };
                 weir_defer(world.clone, &ending.node, end_inside);
                 assert_int_equal(ending.runs, 0);
                 weir_events_destroy(world.open);
@@ -144,7 +144,7 @@ static void g10_objects_may_be_destroyed_inside_a_deferred_function_of_a_close(v
 }
 
 static void g10_objects_may_be_destroyed_inside_a_function_that_runs_at_once(void **state) {
-        unsigned order[N_OBJECTS] = {0, 1, 2, 3, 4}, before = count_descriptors();
+        unsigned order[N_OBJECTS] = { 0, 1, 2, 3, 4 }, before = count_descriptors();
         struct ending ending;
         struct world world;
 
@@ -153,7 +153,7 @@ static void g10_objects_may_be_destroyed_inside_a_function_that_runs_at_once(voi
                 /* The handle of the very weir_defer() that runs the function goes as well. */
                 world_make(&world);
                 weir_events_clear(world.open);
-                ending = (struct ending){.world = &world, .order = order, .skip = N_OBJECTS};
+                ending = (struct ending){ .world = &world, .order = order, .skip = N_OBJECTS };
                 weir_defer(world.clone, &ending.node, end_inside);
                 assert_int_equal(ending.runs, 1);
                 close_pair(world.fds);
@@ -162,7 +162,7 @@ static void g10_objects_may_be_destroyed_inside_a_function_that_runs_at_once(voi
 }
 
 static void g10_waiting_events_object_outlives_a_poll_that_ends_inside_its_wait(void **state) {
-        unsigned order[N_OBJECTS] = {0, 1, 2, 3, 4}, before = count_descriptors();
+        unsigned order[N_OBJECTS] = { 0, 1, 2, 3, 4 }, before = count_descriptors();
         struct ending ending;
         struct world world;
         struct weir_event event;
@@ -173,7 +173,7 @@ static void g10_waiting_events_object_outlives_a_poll_that_ends_inside_its_wait(
                 if (order[0] != BATCH_OPEN)
                         continue;
                 world_make(&world);
-                ending = (struct ending){.world = &world, .order = order, .first = 1, .skip = BATCH_OPEN};
+                ending = (struct ending){ .world = &world, .order = order, .first = 1, .skip = BATCH_OPEN };
                 weir_defer(world.clone, &ending.node, end_inside);
                 assert_int_equal(wait_ms(world.poll, world.open, -1), -ESHUTDOWN);
                 assert_int_equal(ending.runs, 1);
@@ -213,7 +213,7 @@ static void g10_objects_may_be_destroyed_on_five_threads_at_once(void **state) {
         for (unsigned round = 0; round < 200; round++) {
                 world_make(&world);
                 for (unsigned i = 0; i < N_OBJECTS; i++) {
-                        destroyers[i] = (struct destroyer){.world = &world, .object = i, .barrier = &barrier};
+                        destroyers[i] = (struct destroyer){ .world = &world, .object = i, .barrier = &barrier };
                         worker_start(&workers[i], destroy_one, &destroyers[i]);
                 }
                 for (unsigned i = 0; i < N_OBJECTS; i++)
@@ -229,8 +229,8 @@ static void g10_objects_may_be_destroyed_on_five_threads_at_once(void **state) {
 
 static void g10_no_byte_is_left(void **state) {
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
-        struct mallinfo2 before = {0}, after;
-        unsigned order[N_OBJECTS] = {0, 1, 2, 3, 4};
+        struct mallinfo2 before = { 0 }, after;
+        unsigned order[N_OBJECTS] = { 0, 1, 2, 3, 4 };
         struct world world;
 
         (void)state;

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_TESTS_E2E_CLIENT_H
+#define WEIR_TESTS_E2E_CLIENT_H
+
+/*
+ * A server as a process, and clients of it on raw sockets. Nothing here asserts, so threads may use it. Whatever waits gives
+ * up after DEADLINE_MS, which no case depends on.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <sys/types.h>
+
+#define DEADLINE_MS 20000
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: test\r\n\r\n"
+
+/* ---------------------------------------------------------------- processes */
+
+struct process {
+        pid_t pid;
+        int output;
+};
+
+/* Runs a program with its standard output on a pipe, or a terminal. files limits its descriptors, if not 0. */
+bool process_start(struct process *process, const char *const *argv, unsigned files, bool terminal);
+
+/* Waits for the end of the process and closes its output. Returns its exit code, or -1 if it did not exit by itself. */
+int process_wait(struct process *process);
+
+/* Reads the output until it contains a text, or to its end if the text is NULL. */
+bool process_read(struct process *process, const char *text, char *buffer, size_t size);
+
+struct server {
+        struct process process;
+        uint16_t port;
+        char address[64];
+};
+
+/* The program under test. */
+const char *httpd_path(void);
+
+/* Starts httpd on a free port. timeout: what --idle-timeout gets; files: its limit of descriptors, or 0. */
+bool server_start(struct server *server, const char *timeout, unsigned files);
+
+/* Sends a signal if it is not 0, and waits. Returns the exit code as process_wait() does. */
+int server_stop(struct server *server, int number);
+
+/* ---------------------------------------------------------------- clients */
+
+struct client {
+        int fd;
+        size_t begin, end; /* what was received and not looked at */
+        char buffer[16384];
+};
+
+struct response {
+        int status;
+        bool close;      /* it says so */
+        bool keep_alive; /* it says so */
+        size_t length;
+        char head[1024];
+        char body[4096];
+};
+
+bool client_open(struct client *client, const struct server *server);
+void client_close(struct client *client);
+
+/* Closes so that the other side gets a reset. */
+void client_reset(struct client *client);
+
+bool client_send(struct client *client, const void *bytes, size_t size);
+bool client_say(struct client *client, const char *text);
+
+/* Waits until all that was sent has reached the other side's socket. */
+bool client_flush(struct client *client);
+
+enum received {
+        RECEIVED_RESPONSE,
+        RECEIVED_END,   /* the end of the stream instead of a response */
+        RECEIVED_RESET, /* a reset instead of a response */
+        RECEIVED_BROKEN /* half a response, none, or nonsense */
+};
+
+/* Receives one response; without_body: it answers HEAD. */
+enum received client_receive(struct client *client, struct response *ret_response, bool without_body);
+
+/* Sends a request and returns the status of its response, or -1. */
+int client_ask(struct client *client, const char *request, struct response *ret_response);
+
+/* Whether the stream is at its end, with nothing before it. */
+bool client_meets_end(struct client *client);
+
+/* A connection of its own, one request, one status, or -1. */
+int ask_once(const struct server *server, const char *request, struct response *ret_response);
+
+#endif
