@@ -75,8 +75,9 @@ row_asan() {
                 build_and_test asan --werror -Db_sanitize=address,undefined -Db_lundef=false
 }
 
+# By clang: gcc 12's runtime reports its own book of descriptors when threads open and close many.
 row_tsan() {
-        TSAN_OPTIONS=halt_on_error=1 build_and_test tsan --werror -Db_sanitize=thread -Db_lundef=false
+        CC=clang CXX=clang++ TSAN_OPTIONS=halt_on_error=1 build_and_test tsan --werror -Db_sanitize=thread -Db_lundef=false
 }
 
 row_O0() {
