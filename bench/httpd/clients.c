@@ -3,10 +3,10 @@
 /*
  * Connections come and go. Read clients_accept() first, then clients_reap() and clients_stop().
  *
- *   lock      Guards the list and the counts. Taken when a connection comes, goes or is looked at by the reaper, never for a
- *             request. No other lock is taken under it.
- *   owner     Of a connection: who claimed it, connection.h. The reaper has no batch open, so weir_defer() does not wait for
- *             it; but a connection leaves the list, under the lock, before its owner closes it.
+ *   lock      Guards the list and the counts. Taken when a connection comes, goes or is looked at by the reaper,
+ *             never for a request. No other lock is taken under it.
+ *   owner     Of a connection: who claimed it, connection.h. The reaper has no batch open, so weir_defer() does not
+ *             wait for it; but a connection leaves the list, under the lock, before its owner closes it.
  *   listener  One-shot like the connections. When there are no descriptors left it is not rearmed: the kernel keeps the
  *             clients waiting, and whoever closes a connection rearms it, or else the reaper.
  */
@@ -230,10 +230,7 @@ void clients_reap(struct clients *clients, int64_t moment, struct service *servi
 
         while ((c = claimed)) {
                 claimed = c->next_claimed;
-                /* Somebody may have served it between the look and the claim. */
-                if (!all && !connection_is_older(c, moment))
-                        clients_serve(clients, c, service);
-                else if (all || !connection_expire(c, service))
+                if (all || !connection_expire(c, moment, service))
                         close_client(clients, c, service);
         }
         /* Descriptors may have come from elsewhere. */

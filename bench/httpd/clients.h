@@ -8,16 +8,16 @@
 #include "connection.h"
 
 struct clients {
-        pthread_mutex_t lock;
-        pthread_cond_t news; /* stopping, or over */
+        pthread_mutex_t lock; /* guards all down to over */
+        pthread_cond_t news;  /* stopping, or over */
         struct connection *connections;
         uint64_t count;     /* of connections */
         unsigned accepting; /* threads inside clients_accept() */
         int64_t stopped_at;
-        bool over;            /* stopping, and the last one is out */
-        atomic_bool stopping; /* written under the lock, read anywhere */
+        bool over; /* stopping, and neither connections nor accepting threads are left */
 
-        atomic_bool full; /* out of descriptors: the listener is not armed */
+        atomic_bool stopping; /* written under the lock, read anywhere */
+        atomic_bool full;     /* out of descriptors: the listener is not armed */
 
         int listener;
         weir_token token;           /* of the listener */
@@ -38,10 +38,10 @@ void clients_accept(struct clients *clients, struct service *service);
 /* Serves a connection that the caller has claimed, and closes it at its end. */
 void clients_serve(struct clients *clients, struct connection *connection, struct service *service);
 
-/* Closes the connections that have waited since before a moment; a request that has not come to its end is answered 408. */
+/* Closes the connections that have waited since before a moment, with 408 if a request has begun to arrive. */
 void clients_reap(struct clients *clients, int64_t moment, struct service *service);
 
-/* Accepts no more, answers what has arrived, and closes what is idle. What is in flight goes on; over says when it is done. */
+/* Accepts no more, answers what has arrived, closes what is idle. What is in flight goes on until over. */
 void clients_stop(struct clients *clients, struct service *service);
 
 /* All is over at once, whatever is in flight. */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What is done with one connection: read, answer, write, and wait for the next event. Read serve() first.
+ * What is done with one connection: read, answer, write, and wait for the next event. Read serve() first, then await().
  *
- *   One request costs a recv(2) and a send(2). A recv that returns less than it was asked for has drained the socket, and a
- *   send likewise has filled it; that is all weir_rearm() wants to know, so nothing is tried until -EAGAIN.
- *   It is registered when it has to wait for the first time. A request that came with the connection is answered before.
- *   Responses to requests that came together go out together, as many as the output holds. While a client does not read,
- *   nothing more is read from it either: it holds one buffer of each kind, and waits for WEIR_WRITABLE alone.
+ *   One request costs a recv(2) and a send(2). A recv that returns less than it was asked for has drained the socket,
+ *   and a send likewise has filled it; that is all weir_rearm() wants to know, so nothing is tried until -EAGAIN.
+ *
+ *   It is registered when it has to wait for the first time. A request that came with it is answered before.
+ *
+ *   Responses to requests that came together go out together, as many as the output holds. While a client does not
+ *   read, nothing more is read from it either: it holds one buffer of each kind, and waits for WEIR_WRITABLE alone.
+ *
  *   After the last response the socket is shut for writing and read empty: close(2) on unread input would reset the
  *   connection, and the client might lose the response to the reset.
  */
@@ -25,7 +28,7 @@
 #define SERVED 1U /* some thread owns it */
 #define CALLED 2U /* another one came by meanwhile */
 
-/* How often a socket that has always more is read before the thread turns to others. */
+/* How often a socket that always has more is read before the thread turns to others. */
 #define ROUNDS 4
 
 static const char page[] =
@@ -167,8 +170,8 @@ static void answer_request(struct connection *connection, const struct http_requ
 }
 
 /*
- * Answers all requests that are complete and for whose responses there is room. drained: nothing more has arrived, so when
- * the server stops, the last one here is the last one.
+ * Answers all requests that are complete and for whose responses there is room. drained: nothing more has arrived, so
+ * when the server stops, the last one here is the last one.
  */
 static void answer(struct connection *connection, struct service *service, bool drained) {
         /* relaxed: it is seen by the time its setter calls, PAIR(called), or claims the connection */
@@ -228,7 +231,7 @@ static int write_output(struct connection *connection, int64_t now) {
         return 0;
 }
 
-/* Reads once. 1 if there may be more, 0 if the socket is drained, a negative errno or -EPIPE at the end of the stream. */
+/* Reads once. 1 if there may be more, 0 if the socket is drained, -EPIPE at the end of the stream, or another errno. */
 static int read_input(struct connection *connection) {
         size_t room;
         ssize_t n;
@@ -301,19 +304,27 @@ static int await(struct connection *connection, struct weir_registry *registry, 
         return weir_rearm(registry, connection->fd, interest);
 }
 
-bool connection_serve(struct connection *connection, struct service *service) {
-        do {
-                weir_interest interest = serve(connection, service);
-
+/* Lets the connection wait for what serve() said, until release() finds nothing more to do. As connection_serve(). */
+static bool let_go(struct connection *connection, struct service *service, weir_interest interest) {
+        for (;; interest = serve(connection, service)) {
                 if (!interest || await(connection, service->registry, interest) < 0)
                         return false;
-        } while (!release(connection));
-        return true;
+                if (release(connection))
+                        return true;
+        }
 }
 
-bool connection_expire(struct connection *connection, struct service *service) {
-        struct http_response timeout = http_plain_status(408);
+bool connection_serve(struct connection *connection, struct service *service) {
+        return let_go(connection, service, serve(connection, service));
+}
 
+bool connection_expire(struct connection *connection, int64_t moment, struct service *service) {
+        struct http_response timeout = http_plain_status(408);
+        weir_interest interest = serve(connection, service);
+
+        /* Something had come, or gone, after all. */
+        if (!interest || !connection_is_older(connection, moment))
+                return let_go(connection, service, interest);
         if (!connection->partial || connection->output_end > 0 || connection->ending)
                 return false;
         timeout.close = true;

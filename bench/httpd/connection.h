@@ -66,14 +66,16 @@ bool connection_claim(struct connection *connection);
 bool connection_try_claim(struct connection *connection);
 
 /*
- * Reads, answers, writes: all that can be done without waiting. True: the connection waits for its next event, and is no
- * longer the caller's. False: it is at its end; the caller still owns it and must close it.
+ * Reads, answers, writes: all that can be done without waiting. True: the connection waits for its next event, and is
+ * no longer the caller's. False: it is at its end; the caller still owns it and must close it.
  */
 bool connection_serve(struct connection *connection, struct service *service);
 
 /* Whether it has been waiting since before a moment. Any thread may ask. */
 bool connection_is_older(struct connection *connection, int64_t moment);
 
-/* Says 408 if a request has begun and not come to its end, and serves. As connection_serve(); false also if there is
- * nothing left to say. */
-bool connection_expire(struct connection *connection, struct service *service);
+/*
+ * Serves a connection that has been waiting since before a moment, and if that changes nothing, answers 408 if a
+ * request has begun to arrive. As connection_serve(); false also if there is nothing to say.
+ */
+bool connection_expire(struct connection *connection, int64_t moment, struct service *service);

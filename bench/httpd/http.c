@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The parser looks at a text from its beginning every time and keeps no state, so a request that arrives byte by byte and
- * one that arrives at once cannot be understood differently. It is strict wherever two readers of the same bytes might
- * disagree on where a request ends: lines end in CRLF, names touch their colons, there are no folded lines, and a body is
- * told apart (the server takes none, and closes). Read http_parse() first.
+ * The parser looks at a text from its beginning every time and keeps no state, so a request that arrives byte by byte
+ * and one that arrives at once cannot be understood differently. It is strict wherever two readers of the same bytes
+ * might disagree on where a request ends: lines end in CRLF, names touch their colons, there are no folded lines, and
+ * a body is told apart (the server takes none, and closes). Read http_parse() first.
  */
 
 #include "http.h"

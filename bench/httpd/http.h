@@ -35,8 +35,8 @@ struct http_response {
 };
 
 /*
- * Parses one request at the beginning of a text. Returns the size of its head; 0 if the text is the beginning of a head, so
- * far without fault; or a negative status: what is there will never be a request that this server takes.
+ * Parses one request at the beginning of a text. Returns the size of its head; 0 if the text is the beginning of a
+ * head, so far without fault; or a negative status: what is there will never be a request that this server takes.
  */
 int http_parse(const char *text, size_t size, struct http_request *ret_request);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * httpd: a small HTTP/1.1 server, to show how weir is used. This file: options, signals, the status line. Read server.c next.
+ * httpd: a small HTTP/1.1 server, to show how weir is used. Here are its options, signals and the status line; what it
+ * does begins in server.c. Read main() first.
  */
 
 #include <errno.h>

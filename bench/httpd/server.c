@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The server: threads that take turns at waiting and serve what they get, and a reaper. Read work() first; it is the loop
- * of a program that uses weir with threads. The turn is in turn.h, a connection's life in connection.c, and how connections
- * come and go in clients.c.
+ * The server: threads that take turns at waiting and serve what they get, and a reaper. Read work() first; it is the
+ * loop of a program that uses weir with threads. The turn is in turn.h, a connection's life in connection.c, and how
+ * connections come and go in clients.c.
  */
 
 #include "server.h"

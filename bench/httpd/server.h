@@ -28,7 +28,7 @@ void server_destroy(struct server *server);
 /* The port it listens on. */
 uint16_t server_port(const struct server *server);
 
-/* To be woken, by a signal handler for instance, when the server shall finish what is in flight and end. The server's. */
+/* To be woken, from a signal handler for instance, when the server shall finish what is in flight and end. */
 struct weir_waker *server_stopper(struct server *server);
 
 /* Starts the threads. Errors: a negative errno; server_destroy() is all that may follow. */

@@ -2,12 +2,13 @@
 #pragma once
 
 /*
- * Leader and followers: of some threads, one at a time has the turn, and that one waits in weir_poll_wait(). When it has got
- * a batch it passes the turn on and serves the batch, while the next one waits. No event goes from thread to thread.
+ * Leader and followers: of some threads, one at a time has the turn, and that one waits in weir_poll_wait(). When it
+ * has got a batch it passes the turn on and serves the batch, while the next one waits. No event goes from thread to
+ * thread.
  *
- * The turn is free as soon as it is passed on, and a thread that comes back from its batch takes it without a system call.
- * Waking one that sleeps is another matter: it costs more than one answer does. So only who has more than one event to
- * serve calls a sleeper; else the next wait is its own.
+ * The turn is free as soon as it is passed on, and a thread that comes back from its batch takes it without a system
+ * call. Waking one that sleeps is another matter: it costs more than one answer does. So only who has more than one
+ * event to serve calls a sleeper; else the next wait is its own.
  */
 
 #include <pthread.h>

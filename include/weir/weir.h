@@ -128,7 +128,8 @@ WEIR_PUBLIC struct weir_registry *weir_poll_registry(struct weir_poll *poll);
  *            because the former batch closes must not destroy it
  *   timeout  how long to wait: NULL for ever, {0, 0} not at all; nanoseconds, never cut short, absurdly long ones saturate
  * Returns how many events were fetched, 0 after the timeout. weir_events_next() may hand out fewer: those whose
- * registration has gone by then are dropped. Closing the former batch may run deferred functions on this thread.
+ * registration has gone by then are dropped. Closing the former batch may run deferred functions on this thread. An open
+ * batch holds up deferred functions: call weir_events_clear() before blocking on anything but the next wait.
  * Errors: -EBUSY another thread waits; -EINVAL, -ECHILD, -ESHUTDOWN: none of these touches the batch open in events.
  * -EINTR a signal handler ran and nothing was ready. After -EINTR and after 0 no batch is open. No event is lost.
  * Blocking: yes. Not a cancellation point.
@@ -181,7 +182,8 @@ WEIR_PUBLIC int weir_reregister(struct weir_registry *registry, int fd, weir_tok
  *   interest  directions alone; the mode stays. While it is still armed, they replace the armed ones.
  * The caller states that it has drained each direction it names: met -EAGAIN, or on a stream a short count. What came
  * after that is not missed. Directions that this registration never asked for before cost one epoll_ctl(2).
- * An event may come back without new data now and then.
+ * An event may come back without new data now and then. It may be taken by another thread before this call returns: give up
+ * what else guards the descriptor's data before calling, not after.
  * Errors: -ENOENT not registered (-EBADF if fd is not even open); -EINVAL also when it is not one-shot; and, for a new
  * direction only, those of weir_reregister().
  */

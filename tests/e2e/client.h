@@ -3,8 +3,8 @@
 #define WEIR_TESTS_E2E_CLIENT_H
 
 /*
- * A server as a process, and clients of it on raw sockets. Nothing here asserts, so threads may use it. Whatever waits gives
- * up after DEADLINE_MS, which no case depends on.
+ * A server as a process, and clients of it on raw sockets. Nothing here asserts, so threads may use it. Whatever
+ * waits gives up after DEADLINE_MS, which no case depends on.
  */
 
 #include <setjmp.h>

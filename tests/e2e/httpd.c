@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * httpd as its clients see it: requests in all shapes, the good answered, the bad refused. One server for all cases; it must
- * end with exit code 0, which under a sanitizer also says that nothing was reported. How long things take, and how the
- * server ends, is in httpd_life.c.
+ * httpd as its clients see it: requests in all shapes, the good answered, the bad refused. One server for all cases;
+ * it must end with exit code 0, which under a sanitizer also says that nothing was reported. How long things take,
+ * and how the server ends, is in httpd_life.c.
  */
 
 #include "client.h"
@@ -190,8 +190,8 @@ static void pipelined(void **state) {
 }
 
 /*
- * A client that sends and does not read: the server stops reading from it, serves others, and goes on when it reads at last.
- * That the server stops is seen by the client's own socket, which takes no more.
+ * A client that sends and does not read: the server stops reading from it, serves others, and goes on when it reads
+ * at last. That the server stops is seen by the client's own socket, which takes no more.
  */
 static void client_that_does_not_read(void **state) {
         static const char request[] = GET("/");
