@@ -13,7 +13,7 @@ void weir_core_ref(struct weir_registry *core) {
 void weir_core_unref(struct weir_registry *core) {
         WEIR_YIELD();
         /* PAIR(reference): of two releases, the last sees all that the other holder did. */
-        if (atomic_fetch_sub_explicit(&core->references, 1, memory_order_acq_rel) == 1)
+        if (atomic_fetch_sub_explicit(&core->references, 1, WEIR_ACQ_REL(unref)) == 1)
                 weir_poll_free(weir_poll_of(core));
 }
 

@@ -137,7 +137,7 @@ bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
         node->next = NULL;
         WEIR_YIELD();
         pthread_mutex_lock(&epochs->lock);
-        waits = epochs->newest;
+        waits = WEIR_CHECK(defer_open, epochs->newest);
         if (waits)
                 append(&epochs->newest->deferred, &list);
         pthread_mutex_unlock(&epochs->lock);

@@ -16,6 +16,7 @@
 
 #include <pthread.h>
 
+#include "order.h"
 #include "sys.h"
 #include <weir/weir.h>
 

@@ -102,8 +102,8 @@ static void for_each(struct weir_table *table, void (*fn)(struct weir_slot *, ui
                 struct weir_slot *slots = weir_table_find(table, first);
 
                 for (uint32_t i = 0; slots && i < size; ++i)
-                        /* PAIR(registration): the token that belongs to it, or a later one */
-                        fn(&slots[i], atomic_load_explicit(&slots[i].word, memory_order_acquire), first + i, userdata);
+                        /* relaxed: each word as it was at some moment of the call */
+                        fn(&slots[i], atomic_load_explicit(&slots[i].word, memory_order_relaxed), first + i, userdata);
         }
 }
 

@@ -102,7 +102,7 @@ void weir_poll_destroy(struct weir_poll *poll) {
                 weir_core_signal(core);
                 WEIR_YIELD();
                 /* PAIR(role): the waiter that clears HELD finds GONE, or this finds HELD cleared, with all that the waiter did. */
-                if (atomic_fetch_or_explicit(&poll->role, ROLE_GONE, memory_order_acq_rel) & ROLE_HELD)
+                if (atomic_fetch_or_explicit(&poll->role, ROLE_GONE, WEIR_ACQ_REL(role_gone)) & ROLE_HELD)
                         return;
         }
         weir_core_unref(core);
@@ -289,7 +289,7 @@ static void leave(struct weir_poll *poll) {
                 weir_core_signal(core);
         WEIR_YIELD();
         /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */
-        if (atomic_fetch_and_explicit(&poll->role, ~ROLE_HELD, memory_order_acq_rel) & ROLE_GONE)
+        if (atomic_fetch_and_explicit(&poll->role, ~ROLE_HELD, WEIR_ACQ_REL(role_leave)) & ROLE_GONE)
                 weir_core_unref(core);
 }
 
@@ -304,7 +304,7 @@ int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const str
         if (r < 0)
                 return r;
         /* PAIR(role): leave() of the former waiter. */
-        if (!atomic_compare_exchange_strong_explicit(&poll->role, &role, ROLE_HELD, memory_order_acquire,
+        if (!atomic_compare_exchange_strong_explicit(&poll->role, &role, ROLE_HELD, WEIR_ACQUIRE(role_take),
                                                      memory_order_relaxed))
                 return role & ROLE_GONE ? -ESHUTDOWN : -EBUSY;
 

@@ -19,9 +19,9 @@ bool weir_queue_push(struct weir_queue *queue, struct weir_slot *slot) {
                  * PAIR(queue): weir_queue_take() gets the slot, its link, and those that were there before. A push reads the
                  * head of another push: as a read-modify-write it carries that one's release on.
                  */
-        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, memory_order_release,
+        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, WEIR_RELEASE(push),
                                                           memory_order_relaxed));
-        return head & QUEUE_PARKED;
+        return WEIR_CHECK(push_parked, head & QUEUE_PARKED);
 }
 
 struct weir_slot *weir_queue_take(struct weir_queue *queue) {
@@ -34,7 +34,7 @@ struct weir_slot *weir_queue_take(struct weir_queue *queue) {
                 if (head == empty)
                         return NULL;
                 /* PAIR(queue): the links that weir_queue_push() wrote. */
-        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, empty, memory_order_acquire,
+        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, empty, WEIR_ACQUIRE(take_queue),
                                                           memory_order_relaxed));
         for (newest = slot_of(head); newest; newest = next) {
                 next = newest->next;
@@ -49,7 +49,7 @@ bool weir_queue_park(struct weir_queue *queue) {
 
         do {
                 WEIR_YIELD();
-                if (slot_of(head) || head & QUEUE_SHUT)
+                if (WEIR_CHECK(park_pushed, slot_of(head)) || WEIR_CHECK(park_shut, head & QUEUE_SHUT))
                         return false;
                 if (head & QUEUE_PARKED)
                         return true;

@@ -72,7 +72,7 @@ int weir_registry_ctl(struct weir_registry *core, int home, int op, int fd, uint
                 return -EBADF; /* it was closed and is the poll's now */
         WEIR_YIELD();
         /* PAIR(rebuild): weir_sets_rebuild() opens a set before it says so, and closes one after all have moved out. */
-        r = weir_sys_epoll_ctl(atomic_load_explicit(&core->sets[home], memory_order_acquire), op, fd,
+        r = weir_sys_epoll_ctl(atomic_load_explicit(&core->sets[home], WEIR_ACQUIRE(set_of_home)), op, fd,
                                epoll_events(word), data);
         WEIR_YIELD();
         return r;
@@ -116,7 +116,7 @@ static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t c
                   weir_token token) {
         weir_slot_invalidate(slot);
         /* PAIR(token): weir_slot_take() reads it between two looks at the word. */
-        atomic_store_explicit(&slot->token, token, memory_order_release);
+        atomic_store_explicit(&slot->token, token, WEIR_RELEASE(begin_token));
         if (weir_slot_unlock(slot, clear, registration, SLOT_GENERATION))
                 weir_core_push(core, slot);
 }
@@ -164,7 +164,7 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         /* What may be registered is asked of the set that would have it; otherwise, PAIR(rebuild), see weir_slot_lock(). */
         if (word & SLOT_REGISTERED)
                 registration |= word & SLOT_HOME;
-        else if (atomic_load_explicit(&core->home, memory_order_seq_cst))
+        else if (atomic_load_explicit(&core->home, WEIR_SEQ_CST(register_home, acquire)))
                 registration |= SLOT_HOME;
         r = add(core, fd, word, registration);
         if (r < 0)
@@ -253,9 +253,9 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
                 return not_registered(fd);
 
         /* PAIR(registration): a refused call, too, comes after the one that made it so. */
-        word = atomic_load_explicit(&slot->word, memory_order_acquire);
+        word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(rearm_word));
         for (;;) {
-                if (word & SLOT_LOCKED) {
+                if (WEIR_CHECK(rearm_locked, word & SLOT_LOCKED)) {
                         word = weir_slot_await(slot, word);
                         continue;
                 }
@@ -273,8 +273,8 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
                  * latched meanwhile is in word, weir_slot_peek().
                  * PAIR(linked): as in weir_slot_offer().
                  */
-                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
-                                                            memory_order_acquire))
+                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(rearm),
+                                                            WEIR_ACQUIRE(rearm_word)))
                         break;
         }
         if (next & ~word & SLOT_LINKED)
@@ -298,7 +298,7 @@ int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
         if (!weir_slot_lock(slot, SLOT_REGISTERED, SLOT_REGISTERED, 0, 0, &word))
                 return not_registered(fd);
         /* PAIR(token): the generation stays, so a hand-out under way may still give the old one, a later one not. */
-        atomic_store_explicit(&slot->token, token, memory_order_release);
+        atomic_store_explicit(&slot->token, token, WEIR_RELEASE(retoken_token));
         weir_registry_unlock(core, slot, 0, 0);
         return 0;
 }

@@ -70,9 +70,9 @@ static bool begin_rebuild(struct weir_registry *core) {
                 weir_sys_close(set);
         else {
                 /* PAIR(rebuild): weir_registry_ctl() uses the set that the home names. */
-                atomic_store_explicit(&core->sets[home], set, memory_order_release);
+                atomic_store_explicit(&core->sets[home], set, WEIR_RELEASE(set_new));
                 /* PAIR(rebuild): sequentially consistent, see weir_table_make() and weir_slot_lock(). */
-                atomic_store_explicit(&core->home, home, memory_order_seq_cst);
+                atomic_store_explicit(&core->home, home, WEIR_SEQ_CST(home_new, release));
         }
         pthread_mutex_unlock(&core->nest_lock);
         return r >= 0;
@@ -104,7 +104,7 @@ static bool move(struct weir_registry *core, struct weir_slot *slot, int fd) {
         uint64_t word, ready = 0;
 
         /* PAIR(rebuild): sequentially consistent, see weir_slot_lock(). Most slots are free, and are not written to. */
-        if (!(atomic_load_explicit(&slot->word, memory_order_seq_cst) & (SLOT_REGISTERED | SLOT_LOCKED)))
+        if (!(atomic_load_explicit(&slot->word, WEIR_SEQ_CST(move_word, acquire)) & (SLOT_REGISTERED | SLOT_LOCKED)))
                 return true;
         if (!weir_slot_lock(slot, SLOT_REGISTERED | SLOT_HOME, SLOT_REGISTERED | (older ? SLOT_HOME : 0), 0, 0, &word))
                 return true;
@@ -130,7 +130,8 @@ static bool move_all(struct weir_registry *core) {
         for (unsigned segment = 0; segment < WEIR_SEGMENTS; ++segment) {
                 uint32_t size = weir_table_segment_size(segment);
                 /* PAIR(rebuild): sequentially consistent, see weir_table_make(). */
-                struct weir_slot *slots = atomic_load_explicit(&core->fds.segments[segment], memory_order_seq_cst);
+                struct weir_slot *slots =
+                        atomic_load_explicit(&core->fds.segments[segment], WEIR_SEQ_CST(move_segment, acquire));
 
                 for (uint32_t i = 0; slots && i < size; ++i)
                         if (!move(core, &slots[i], (int)(size - weir_table_segment_size(0) + i)))

@@ -34,8 +34,8 @@ struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
          * PAIR(rebuild): sequentially consistent with weir_sets_rebuild(), which publishes the new set and then looks
          * for segments, while a registration publishes its segment and then looks for the set.
          */
-        if (!atomic_compare_exchange_strong_explicit(&table->segments[segment], &others, slots, memory_order_seq_cst,
-                                                     memory_order_acquire)) {
+        if (!atomic_compare_exchange_strong_explicit(&table->segments[segment], &others, slots,
+                                                     WEIR_SEQ_CST(segment_make, acq_rel), WEIR_ACQUIRE(segment_lost))) {
                 weir_sys_free(slots, segment_bytes(segment));
                 slots = others;
         }
@@ -65,13 +65,13 @@ uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
                                                     memory_order_relaxed))
                 weir_sys_futex_wait(futex_of(slot), (uint32_t)(word | SLOT_CONTENDED));
         /* PAIR(registration): as in weir_slot_lock() */
-        return atomic_load_explicit(&slot->word, memory_order_acquire);
+        return atomic_load_explicit(&slot->word, WEIR_ACQUIRE(refused));
 }
 
 bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
                     uint64_t *ret_word) {
         /* PAIR(registration): a refused call, too, comes after the one that made it so. */
-        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(refused));
 
         for (;;) {
                 if (word & SLOT_LOCKED) {
@@ -90,7 +90,7 @@ bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint6
                  * weir_sets_rebuild() changes it and then looks for registrations.
                  */
                 if (atomic_compare_exchange_strong_explicit(&slot->word, &word, ((word & ~clear) | SLOT_LOCKED) + add,
-                                                            memory_order_seq_cst, memory_order_acquire)) {
+                                                            WEIR_SEQ_CST(lock, acq_rel), WEIR_ACQUIRE(refused))) {
                         WEIR_YIELD();
                         *ret_word = word;
                         return true;
@@ -114,7 +114,7 @@ bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint
                  * PAIR(registration): weir_slot_take() sees the token, and what the caller wrote before it called.
                  * PAIR(linked): as in weir_slot_offer().
                  */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(unlock),
                                                           memory_order_relaxed));
         if (word & SLOT_CONTENDED)
                 weir_sys_futex_wake_all(futex_of(slot));
@@ -149,7 +149,7 @@ bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
 static inline bool is_early(uint64_t word, uint64_t data) {
         uint64_t ahead = (data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1));
 
-        return word & SLOT_LOCKED && (ahead == SLOT_GENERATION || ahead == 2 * SLOT_GENERATION);
+        return WEIR_CHECK(early, word & SLOT_LOCKED) && (ahead == SLOT_GENERATION || ahead == 2 * SLOT_GENERATION);
 }
 
 /* An entry of another generation. True: word was read anew, look again. False: the entry is done with. */
@@ -159,8 +159,8 @@ static bool note_stale(struct weir_slot *slot, uint64_t *word, uint64_t data, ui
         if (!is_early(*word, data))
                 return false;
         /* PAIR(registration): the call that holds the lock makes it ready, weir_slot_unlock(). */
-        return !atomic_compare_exchange_strong_explicit(&slot->word, word, next, memory_order_acq_rel,
-                                                        memory_order_acquire);
+        return !atomic_compare_exchange_strong_explicit(&slot->word, word, next, WEIR_ACQ_REL(early),
+                                                        WEIR_ACQUIRE(early_again));
 }
 
 /* The word after an event was fetched. */
@@ -186,23 +186,23 @@ static uint64_t after_hand_out(uint64_t word, uint64_t ready) {
 
 bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event) {
         /* PAIR(registration): what was written before register, reregister, rearm or wake. */
-        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire), ready, next;
+        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(take_word)), ready, next;
         weir_token token;
 
         for (;;) {
-                if (is_stale(word, data)) {
+                if (WEIR_CHECK(take_filter, is_stale(word, data))) {
                         if (note_stale(slot, &word, data, events))
                                 continue;
                         return false;
                 }
                 WEIR_YIELD();
                 /* PAIR(token): a token stored later brings the change of generation before it. */
-                token = atomic_load_explicit(&slot->token, memory_order_acquire);
+                token = atomic_load_explicit(&slot->token, WEIR_ACQUIRE(take_token));
                 WEIR_YIELD();
                 if (events && !weir_slot_is_latched(word)) {
                         /* relaxed: comes after the token by the acquire above */
                         word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-                        if (is_stale(word, data))
+                        if (WEIR_CHECK(take_filter_again, is_stale(word, data)))
                                 return false;
                         ret_event->token = token;
                         ret_event->readiness = events;
@@ -216,8 +216,8 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
                  * Success proves that the word, and so the generation, was the same before and after the token.
                  * PAIR(rearm): the one-shot goes from the thread that called weir_rearm() to the one that takes the event.
                  */
-                if (next == word || atomic_compare_exchange_strong_explicit(&slot->word, &word, next,
-                                                                            memory_order_acq_rel, memory_order_acquire))
+                if (next == word || atomic_compare_exchange_strong_explicit(
+                                            &slot->word, &word, next, WEIR_ACQ_REL(take), WEIR_ACQUIRE(take_word)))
                         break;
         }
         if (!ready)
@@ -232,7 +232,7 @@ bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool
          * PAIR(lock): that the slot is not locked any more proves that the call which ended the event's generation has done
          * with the kernel. The event may have been fetched before that, but the next fetch comes after.
          */
-        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire), next;
+        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(peek_word)), next;
 
         for (;;) {
                 if (!is_stale(word, data)) {
@@ -244,26 +244,26 @@ bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool
                                 continue;
                         return false;
                 } else {
-                        if (word & SLOT_LOCKED || !(data & DATA_LEVEL))
+                        if (WEIR_CHECK(suspect_locked, word & SLOT_LOCKED) || !(data & DATA_LEVEL))
                                 return false;
-                        if (word & SLOT_SUSPECT) {
+                        if (WEIR_CHECK(suspect_twice, word & SLOT_SUSPECT)) {
                                 *ghost = true;
                                 return false;
                         }
                         next = word | SLOT_SUSPECT;
                 }
                 /* PAIR(rearm): a rearm that comes later sees the readiness; one that came earlier was seen above. */
-                if (next == word || atomic_compare_exchange_strong_explicit(&slot->word, &word, next,
-                                                                            memory_order_acq_rel, memory_order_acquire))
+                if (next == word || atomic_compare_exchange_strong_explicit(
+                                            &slot->word, &word, next, WEIR_ACQ_REL(peek), WEIR_ACQUIRE(peek_word)))
                         return false;
         }
 }
 
 bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
-        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire), next;
+        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(offer_word)), next;
 
         do {
-                while (is_stale(word, data))
+                while (WEIR_CHECK(offer_filter, is_stale(word, data)))
                         if (!note_stale(slot, &word, data, events))
                                 return false;
                 next = with_events(word, events);
@@ -273,8 +273,8 @@ bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
                  * PAIR(rearm): as in weir_slot_peek().
                  * PAIR(linked): weir_slot_unlink() cleared the bit after it read the link that the caller now writes.
                  */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
-                                                          memory_order_acquire));
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(offer),
+                                                          WEIR_ACQUIRE(offer_word)));
         return next & ~word & SLOT_LINKED;
 }
 
@@ -283,7 +283,7 @@ uint64_t weir_slot_unlink(struct weir_slot *slot) {
          * PAIR(linked): weir_slot_offer(), weir_rearm() and weir_waker_wake() see that the link is free, and what they set
          * before this clears the bit is seen here.
          */
-        uint64_t word = atomic_fetch_and_explicit(&slot->word, ~SLOT_LINKED, memory_order_acq_rel);
+        uint64_t word = atomic_fetch_and_explicit(&slot->word, ~SLOT_LINKED, WEIR_ACQ_REL(unlink));
 
         if (!weir_slot_deliverable(word))
                 return 0;

@@ -44,6 +44,7 @@
 
 #include <weir/weir.h>
 
+#include "order.h"
 #include "sys.h"
 
 #define SLOT_READY       UINT64_C(0x3f)
@@ -121,7 +122,7 @@ static inline struct weir_slot *weir_table_find(struct weir_table *table, uint32
         if (segment >= WEIR_SEGMENTS)
                 return NULL;
         /* PAIR(segment): weir_table_make() publishes zeroed slots. */
-        slots = atomic_load_explicit(&table->segments[segment], memory_order_acquire);
+        slots = atomic_load_explicit(&table->segments[segment], WEIR_ACQUIRE(segment_find));
         return slots ? slots + offset : NULL;
 }
 
@@ -157,7 +158,7 @@ static inline uint64_t weir_slot_deliverable(uint64_t word) {
  * entry of an open batch that was not read, or about to be linked by the thread that made it so.
  */
 static inline uint64_t weir_slot_link_for(uint64_t word, uint64_t next) {
-        return weir_slot_deliverable(next) && !weir_slot_deliverable(word) ? SLOT_LINKED : 0;
+        return WEIR_CHECK(link, weir_slot_deliverable(next) && !weir_slot_deliverable(word)) ? SLOT_LINKED : 0;
 }
 
 /*

@@ -34,7 +34,7 @@ static int64_t take_index(struct weir_registry *core) {
 static void give_index(struct weir_registry *core, struct weir_slot *slot, uint32_t index) {
         pthread_mutex_lock(&core->waker_lock);
         /* PAIR(token): the generation changed before. */
-        atomic_store_explicit(&slot->token, core->free_waker, memory_order_release);
+        atomic_store_explicit(&slot->token, core->free_waker, WEIR_RELEASE(waker_free));
         core->free_waker = index + 1;
         pthread_mutex_unlock(&core->waker_lock);
 }
@@ -67,7 +67,7 @@ int weir_waker_create(struct weir_registry *core, weir_token token, struct weir_
         if (!waker->slot->name)
                 waker->slot->name = (uint32_t)DATA_WAKER | waker->index;
         /* PAIR(token): weir_slot_take() */
-        atomic_store_explicit(&waker->slot->token, token, memory_order_release);
+        atomic_store_explicit(&waker->slot->token, token, WEIR_RELEASE(waker_token));
         weir_slot_unlock(waker->slot, 0, SLOT_REGISTERED | SLOT_WAKER | (uint64_t)EPOLLIN << SLOT_ASKED_SHIFT, 0);
         *ret_waker = waker;
         return 0;
@@ -85,11 +85,11 @@ int weir_waker_wake(struct weir_waker *waker) {
          * PAIR(registration): the taker of the event sees what was written before the wake, this one or one it joins.
          * A wake that finds ready set needs no push: whoever set it has pushed or is about to, or the event is in a batch.
          */
-        if (atomic_fetch_or_explicit(&waker->slot->word, EPOLLIN, memory_order_acq_rel) & EPOLLIN)
+        if (atomic_fetch_or_explicit(&waker->slot->word, EPOLLIN, WEIR_ACQ_REL(wake)) & EPOLLIN)
                 return 0;
         WEIR_YIELD();
         /* PAIR(linked): weir_slot_unlink() has read the link, and will see ready unless it hands it out now. */
-        if (!(atomic_fetch_or_explicit(&waker->slot->word, SLOT_LINKED, memory_order_acq_rel) & SLOT_LINKED))
+        if (!(atomic_fetch_or_explicit(&waker->slot->word, SLOT_LINKED, WEIR_ACQ_REL(wake_link)) & SLOT_LINKED))
                 weir_core_push(waker->core, waker->slot);
         return 0;
 }
