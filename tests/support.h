@@ -93,12 +93,8 @@ size_t fill(int fd);  /* writes to -EAGAIN, returns the bytes */
 bool at_end(int fd);  /* whether a read meets the end */
 void close_pair(int fds[2]);
 
-/*
- * Close and replace behind the back of the library, while another thread may be about to tell the kernel something about
- * the number. By system call, as a thread sanitizer takes a descriptor for memory and this for a race.
- */
-void close_unannounced(int fd);
-void move_descriptor(int fd, int number); /* fd goes onto number, which need not be free */
+/* Puts fd on the number, which need not be free, and closes the old number of fd. */
+void move_descriptor(int fd, int number);
 
 /* Whether poll(2) calls fd readable within the time. */
 bool polls_readable(int fd, int timeout_ms);
@@ -173,7 +169,8 @@ void latch_wait(struct latch *latch);
 bool latch_is_set(struct latch *latch);
 bool latch_within(struct latch *latch, int timeout_ms);
 
-/* Yields until *value is at least goal, without ordering anything; false after DEADLINE_MS. */
+/* Yields until *value is at least goal, without ordering anything; false after the time, or after DEADLINE_MS. */
+bool reached_within(atomic_int *value, int goal, int timeout_ms);
 bool reached(atomic_int *value, int goal);
 
 void barrier_make(pthread_barrier_t *barrier, unsigned count);

@@ -45,6 +45,30 @@ static void g2_refused_second_waiter_leaves_its_own_batch_open(void **state) {
         weir_waker_destroy(waker);
 }
 
+static void g2_refused_wait_at_another_poll_leaves_the_batch_of_the_first_one(void **state) {
+        struct fixture *fx = *state;
+        struct weir_waker *waker = NULL, *other_waker = NULL;
+        struct weir_poll *other = NULL;
+        struct waiter waiter;
+        struct weir_event event;
+
+        assert_int_equal(weir_poll_create(&other), 0);
+        assert_int_equal(weir_waker_create(fx->registry, 1, &waker), 0);
+        assert_int_equal(weir_waker_create(weir_poll_registry(other), 2, &other_waker), 0);
+        assert_int_equal(weir_waker_wake(waker), 0);
+        fetch(fx, 1);
+        waiter_start(&waiter, other);
+        assert_int_equal(wait_ms(other, fx->events, -1), -EBUSY);
+        assert_int_equal(stats_of(fx->registry).batches, 1);
+        assert_true(weir_events_next(fx->events, &event));
+        assert_int_equal(event.token, 1);
+        assert_int_equal(weir_waker_wake(other_waker), 0);
+        assert_int_equal(waiter_join(&waiter), 1);
+        weir_waker_destroy(waker);
+        weir_waker_destroy(other_waker);
+        weir_poll_destroy(other);
+}
+
 static void g2_refused_second_waiter_takes_nothing_from_the_first(void **state) {
         struct fixture *fx = *state;
         struct waiter waiter;
@@ -197,6 +221,7 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(g2_second_waiter_gets_ebusy_at_once),
                 CASE(g2_refused_second_waiter_leaves_its_own_batch_open),
+                CASE(g2_refused_wait_at_another_poll_leaves_the_batch_of_the_first_one),
                 CASE(g2_refused_second_waiter_takes_nothing_from_the_first),
                 CASE(g2_role_is_free_after_every_kind_of_wait),
                 CASE(g2_follower_waits_while_the_former_leader_still_reads_its_batch),

@@ -285,6 +285,58 @@ static void g5_many_ghosts_are_cured_one_after_the_other(void **state) {
                 ghost_end(&ghosts[i]);
 }
 
+static void g5_crowd_of_ghosts_does_not_hide_what_is_ready(void **state) {
+        struct fixture *fx = *state;
+        struct weir_events *single = NULL;
+        struct ghost ghosts[20];
+        unsigned counts[1] = { 0 };
+        int fd;
+
+        /* Room for one event, and all the ghosts are ready before the one that lives. */
+        assert_int_equal(weir_events_create(1, &single), 0);
+        for (unsigned i = 0; i < ARRAY_LEN(ghosts); i++) {
+                ghost_make(&ghosts[i], fx->registry, 99, i % 2 ? WEIR_LEVEL : 0);
+                assert_int_equal(weir_deregister(fx->registry, ghosts[i].number), 0);
+                put(ghosts[i].writer);
+        }
+        fd = make_eventfd(1);
+        assert_int_equal(weir_register(fx->registry, fd, 0, WEIR_READABLE | WEIR_ONESHOT), 0);
+        assert_int_equal(tally(fx->poll, single, -1, counts, 1), 1);
+        assert_int_equal(counts[0], 1);
+        assert_int_equal(weir_deregister(fx->registry, fd), 0);
+        close(fd);
+        for (unsigned i = 0; i < ARRAY_LEN(ghosts); i++)
+                ghost_end(&ghosts[i]);
+        weir_events_destroy(single);
+}
+
+static void g5_file_of_a_ghost_that_comes_back_to_its_number_can_be_registered(void **state) {
+        const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_ONESHOT, WEIR_EXCLUSIVE };
+        struct fixture *fx = *state;
+        struct ghost ghost;
+
+        for (unsigned from = 0; from < ARRAY_LEN(modes); from++) {
+                for (unsigned to = 0; to < ARRAY_LEN(modes); to++) {
+                        /* The kernel still has number and file together, so it calls this a double registration. */
+                        ghost_make(&ghost, fx->registry, 1, modes[from]);
+                        assert_int_equal(weir_deregister(fx->registry, ghost.number), 0);
+                        assert_int_equal(dup3(ghost.copy, ghost.number, O_CLOEXEC), ghost.number);
+                        assert_int_equal(weir_register(fx->registry, ghost.number, 2, WEIR_READABLE | modes[to]), 0);
+                        expect_silence(fx);
+                        put(ghost.writer);
+                        expect_one(fx, 2);
+                        if (modes[to] == WEIR_LEVEL)
+                                expect_one(fx, 2);
+                        else
+                                expect_silence(fx);
+                        assert_int_equal(weir_deregister(fx->registry, ghost.number), 0);
+                        expect_silence(fx);
+                        close(ghost.number);
+                        ghost_end(&ghost);
+                }
+        }
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(g5_edge_triggered_ghost_is_silent),
@@ -296,6 +348,8 @@ int main(void) {
                 CASE(g5_oneshot_in_its_owners_hands_is_not_handed_out_by_the_cure),
                 CASE(g5_cure_does_not_adopt_a_stranger_on_a_closed_number),
                 CASE(g5_many_ghosts_are_cured_one_after_the_other),
+                CASE(g5_crowd_of_ghosts_does_not_hide_what_is_ready),
+                CASE(g5_file_of_a_ghost_that_comes_back_to_its_number_can_be_registered),
         };
 
         return cmocka_run_group_tests_name("g05_ghost", cases, NULL, NULL);

@@ -167,8 +167,7 @@ static int reuse(void *arg) {
                 REQUIRE(weir_register(registry, fd, base, WEIR_READABLE | mode) == 0);
                 if (i % 4 < 2)
                         REQUIRE(weir_deregister(registry, fd) == 0);
-                close_unannounced(fd);
-                close(fds[1]);
+                close_pair(fds);
                 /* Some thread gets the number again, ready or not; here it is not. */
                 REQUIRE(pipe2(fds, O_NONBLOCK | O_CLOEXEC) == 0);
                 fd = fds[0];

@@ -74,7 +74,7 @@ static void g8_end_of_a_stream_comes_to_each_mode(void **state) {
                         expect_silence(fx);
                         close(fds[1]);
                         event = expect_one(fx, 1);
-                        /* The kernel shows an exclusive one no RDHUP, so only a full hang-up says more than readable. */
+                        /* The kernel shows an exclusive one no RDHUP, so only a full hang-up tells more there. */
                         if (modes[m] != WEIR_EXCLUSIVE || k < 2)
                                 assert_true(weir_event_is_read_closed(&event));
                         assert_true(at_end(fds[0]));

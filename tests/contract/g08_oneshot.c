@@ -225,6 +225,38 @@ static void g8_rearm_after_the_fetch_of_another_direction_keeps_the_mode(void **
         close(fd);
 }
 
+static void g8_oneshot_in_two_open_batches_is_handed_out_once(void **state) {
+        struct fixture *fx = *state;
+        struct weir_events *second = NULL;
+        unsigned counts[2] = { 0 };
+        int fds[2];
+
+        make_pipe(fds);
+        assert_int_equal(weir_events_create(4, &second), 0);
+        assert_int_equal(weir_register(fx->registry, fds[0], 1, WEIR_READABLE | WEIR_ONESHOT), 0);
+        for (unsigned i = 0; i < 4; i++) {
+                put(fds[1]);
+                fetch(fx, 1);
+                /* Fetched and not taken, so it is still armed, and new data may fetch it once more. */
+                if (i % 2)
+                        assert_int_equal(weir_rearm(fx->registry, fds[0], WEIR_READABLE), 0);
+                put(fds[1]);
+                assert_true(wait_ms(fx->poll, second, 0) >= 0);
+                assert_true(tally_batch(i / 2 ? second : fx->events, counts, 2) >= 0);
+                assert_true(tally_batch(i / 2 ? fx->events : second, counts, 2) >= 0);
+                weir_events_clear(second);
+                weir_events_clear(fx->events);
+                for (unsigned idle = 0; idle < 2; idle++)
+                        assert_true(tally(fx->poll, fx->events, 0, counts, 2) >= 0);
+                assert_int_equal(counts[1], i + 1);
+                drain(fds[0]);
+                assert_int_equal(weir_reregister(fx->registry, fds[0], 1, WEIR_READABLE | WEIR_ONESHOT), 0);
+        }
+        weir_events_destroy(second);
+        assert_int_equal(weir_deregister(fx->registry, fds[0]), 0);
+        close_pair(fds);
+}
+
 static void g8_rearm_refuses_other_modes_and_mode_bits(void **state) {
         const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_EXCLUSIVE };
         const weir_interest bad[] = { 0,
@@ -302,6 +334,7 @@ int main(void) {
                 CASE(g8_rearm_while_armed_replaces_the_directions),
                 CASE(g8_rearm_while_armed_with_the_same_direction_changes_nothing),
                 CASE(g8_rearm_after_the_fetch_of_another_direction_keeps_the_mode),
+                CASE(g8_oneshot_in_two_open_batches_is_handed_out_once),
                 CASE(g8_rearm_refuses_other_modes_and_mode_bits),
                 CASE(g8_reregister_rearms_a_oneshot_that_was_not_drained),
                 CASE(g8_retoken_of_a_disarmed_oneshot_does_not_arm_it),

@@ -207,6 +207,28 @@ static void g12_interrupted_wait_has_closed_the_former_batch(void **state) {
         assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
 }
 
+static int wait_while_cancelled(void *arg) {
+        struct fixture *fx = arg;
+        int r, old;
+
+        /* Pending from here on; a wait that is a cancellation point does not come back. */
+        REQUIRE(pthread_cancel(pthread_self()) == 0);
+        r = wait_ms(fx->poll, fx->events, 1);
+        REQUIRE(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old) == 0);
+        REQUIRE(r == 0);
+        return 0;
+}
+
+static void g12_wait_is_no_cancellation_point(void **state) {
+        struct fixture *fx = *state;
+        struct worker worker;
+
+        worker_start(&worker, wait_while_cancelled, fx);
+        assert_int_equal(worker_join(&worker), 0);
+        /* The role is free again. */
+        assert_int_equal(wait_ms(fx->poll, fx->events, 0), 0);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(g12_timeout_never_ends_early),
@@ -216,6 +238,7 @@ int main(void) {
                 CASE(g12_endless_and_absurd_timeouts_sleep_until_woken),
                 CASE(g12_signal_handler_ends_a_wait_with_eintr),
                 CASE(g12_interrupted_wait_has_closed_the_former_batch),
+                CASE(g12_wait_is_no_cancellation_point),
         };
 
         return cmocka_run_group_tests_name("g12_timeouts", cases, NULL, NULL);

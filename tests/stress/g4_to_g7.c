@@ -215,7 +215,7 @@ static int slot_end(struct stress_worker *w, struct slot *slot) {
                 return 0;
         }
         pthread_rwlock_wrlock(&w->stress->numbers);
-        close_unannounced(slot->fd);
+        close(slot->fd);
         r = weir_deregister(w->registry, slot->fd);
         pthread_rwlock_unlock(&w->stress->numbers);
         REQUIRE(r == 0);
