@@ -18,7 +18,8 @@
  *   Blocking   Never, except weir_poll_wait() and weir_synchronize(). A call about a descriptor waits for another call
  *              about the same descriptor, no longer than that one's epoll_ctl(2) takes; so, too, for the waiter while it
  *              moves that descriptor to a new epoll set, which it does only to get rid of a level-triggered ghost.
- *   Ownership  Descriptors are borrowed: never closed, never duplicated. Destructors take NULL.
+ *   Ownership  Descriptors are borrowed: never closed, never duplicated. Destructors take NULL. The library's own descriptors
+ *              are close-on-exec; a wait may open one, so put a duplicate on a number that is open, not on one just closed.
  *   Ordering   What a thread wrote before it called is visible to the thread that takes the event which results.
  *
  * Which calls may run against which. + any time; - the caller keeps them apart.
