@@ -52,10 +52,7 @@ void weir_table_free(struct weir_table *table) {
 
 /* The half of the word that holds the flags, for the futex. */
 static const void *futex_of(struct weir_slot *slot) {
-        const uint64_t probe = 1;
-        const unsigned char *first = (const unsigned char *)&probe;
-
-        return (const unsigned char *)&slot->word + (*first ? 0 : 4);
+        return (const unsigned char *)&slot->word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0);
 }
 
 uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
@@ -103,9 +100,9 @@ bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint
 
         WEIR_YIELD();
         do {
-                next = (word & ~(clear | SLOT_LOCKED | SLOT_CONTENDED | SLOT_EARLY)) | set;
+                next = (word & ~(clear | SLOT_LOCKED | SLOT_CONTENDED)) | set;
                 if (generations) {
-                        next += generations;
+                        next = (next & ~SLOT_EARLY) + generations;
                         next |= (word & SLOT_EARLY) >> SLOT_EARLY_SHIFT;
                 }
                 next |= weir_slot_link_for(word, next);
@@ -144,19 +141,19 @@ bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
 
 /*
  * A call that begins a generation tells the kernel first, so that a refusal leaves nothing to put back. An event of the new
- * generation may then be fetched before the slot has it, while the call still holds the lock: it is early, not stale.
+ * generation may then be fetched before the slot has it, or before this thread sees that: it is early, not stale. The mark
+ * is a read-modify-write, so it either comes before the step that begins the generation, which makes it ready, or fails and
+ * reads the newer word.
  */
 static inline bool is_early(uint64_t word, uint64_t data) {
-        uint64_t ahead = (data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1));
-
-        return WEIR_CHECK(early, word & SLOT_LOCKED) && (ahead == SLOT_GENERATION || ahead == 2 * SLOT_GENERATION);
+        return (int64_t)((data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1))) > 0;
 }
 
 /* An entry of another generation. True: word was read anew, look again. False: the entry is done with. */
 static bool note_stale(struct weir_slot *slot, uint64_t *word, uint64_t data, uint32_t events) {
         uint64_t next = *word | weir_ready_from_epoll(events) << SLOT_EARLY_SHIFT;
 
-        if (!is_early(*word, data))
+        if (!WEIR_CHECK(early, is_early(*word, data)))
                 return false;
         /* PAIR(registration): the call that holds the lock makes it ready, weir_slot_unlock(). */
         return !atomic_compare_exchange_strong_explicit(&slot->word, word, next, WEIR_ACQ_REL(early),

@@ -26,7 +26,7 @@
  *   REPLAYED    a hang-up was handed out by this one-shot and is not to be kept once more
  *   SUSPECT     a level event of an ended generation was fetched when nothing was under way: a ghost, if it comes again
  *   HOME        which of the core's two epoll sets holds the registration
- *   early       while LOCKED: readiness that came for the generation that the holder of the lock is about to begin
+ *   early       readiness that came for a generation that the slot does not have yet
  *
  * States of a registration, and who may leave them:
  *

@@ -180,7 +180,7 @@ static void closing_requeues_what_was_not_read(void **state) {
                 entry(GEN(1) | (FD + 1), EPOLLIN),
                 entry(GEN(1) | DATA_LEVEL | (FD + 2), EPOLLIN),
                 entry(GEN(1) | (FD + 2), 0),
-                entry(GEN(8) | (FD + 3), EPOLLIN),
+                entry(GEN(0) | (FD + 3), EPOLLIN),
                 entry(GEN(1) | (FD + 4), EPOLLIN),
                 entry(GEN(1) | (FD + 5), EPOLLIN),
                 entry(GEN(1) | (DATA_INDEX - 1), EPOLLIN),
