@@ -17,19 +17,6 @@
 
 #define WATCHDOG_S 60
 
-#if UNDER_SANITIZER
-/*
- * A thread sanitizer takes a descriptor for a piece of memory, and calls it a race when one thread closes a number
- * while another tells the kernel about it. Here that is what is tested. Only its accounting of descriptors is muted.
- */
-const char *__tsan_default_suppressions(void);
-
-const char *__tsan_default_suppressions(void) {
-        return "race_top:epoll_ctl\nrace_top:epoll_create1\nrace_top:close\nrace_top:dup3\nrace_top:fcntl\n"
-               "race_top:pipe2\nrace_top:socketpair\nrace_top:eventfd\n";
-}
-#endif
-
 /* ---------------------------------------------------------------- fixture */
 
 unsigned count_descriptors(void) {
