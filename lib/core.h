@@ -81,7 +81,13 @@ void weir_core_run(struct weir_registry *core, struct weir_deferred_list *due);
 /* Writes to the eventfd. */
 void weir_core_signal(struct weir_registry *core);
 
-/* The slot that an entry of a batch names, or NULL. */
+/*
+ * The slot that an entry of a batch names. It is made if this thread does not see yet that the one which registered has made
+ * it; NULL only when that fails for lack of memory.
+ */
 static inline struct weir_slot *weir_core_slot(struct weir_registry *core, uint64_t data) {
-        return weir_table_find(data & DATA_WAKER ? &core->wakers : &core->fds, (uint32_t)(data & DATA_INDEX));
+        struct weir_table *table = data & DATA_WAKER ? &core->wakers : &core->fds;
+        struct weir_slot *slot = weir_table_find(table, (uint32_t)(data & DATA_INDEX));
+
+        return __builtin_expect(slot != NULL, 1) ? slot : weir_table_make(table, (uint32_t)(data & DATA_INDEX));
 }

@@ -172,8 +172,7 @@ static int fill_from_set(struct weir_poll *poll, int set, struct epoll_event *en
         count = drop_marks(entries, (unsigned)r);
         while (count) {
                 uint64_t data = entries[0].data.u64;
-                /* Made, if this thread does not see yet that the one which registered has made it. */
-                struct weir_slot *slot = weir_table_make(&poll->core.fds, (uint32_t)(data & DATA_INDEX));
+                struct weir_slot *slot = weir_core_slot(&poll->core, data);
 
                 if (slot && weir_slot_peek(slot, data, entries[0].events, &round->ghost))
                         break;

@@ -132,7 +132,7 @@ void weir_slot_invalidate(struct weir_slot *slot) {
 /* ---------------------------------------------------------------- from the fetch to the hand-out */
 
 static inline bool is_stale(uint64_t word, uint64_t data) {
-        return (word ^ data) >= SLOT_GENERATION;
+        return WEIR_CHECK(filter, (word ^ data) >= SLOT_GENERATION);
 }
 
 bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {

@@ -116,8 +116,11 @@ static void data_names_a_slot_of_its_table(void **state) {
         struct weir_registry *core = fx->registry;
         struct weir_slot *fd, *waker;
 
-        assert_null(weir_core_slot(core, GEN(7) | 5));
-        fd = weir_table_make(&core->fds, 5);
+        assert_null(weir_table_find(&core->fds, 5));
+        fd = weir_core_slot(core,
+                            GEN(7) | 5); /* made, for an event of it can only exist if somebody else has made it */
+        assert_non_null(fd);
+        assert_ptr_equal(weir_table_find(&core->fds, 5), fd);
         waker = weir_table_make(&core->wakers, 5);
         assert_ptr_equal(weir_core_slot(core, GEN(7) | 5), fd);
         assert_ptr_equal(weir_core_slot(core, GEN(7) | DATA_LEVEL | 5), fd);
