@@ -47,7 +47,7 @@ static atomic_uint_fast64_t plan_first, plan_last, plan_seen, plan_fired;
 static atomic_int plan_error;
 static _Atomic(void (*)(void *)) plan_fn;
 static _Atomic(void *) plan_arg;
-static atomic_uint_fast64_t counts[KINDS];
+static atomic_uint_fast64_t counts[KINDS], memory_held;
 
 /* Counts a call of one kind. Returns the negative errno it shall fail with, or 0. */
 static int strike(unsigned kind) {
@@ -106,6 +106,16 @@ uint64_t fault_count(unsigned kinds) {
         return count;
 }
 
+uint64_t fault_memory(void) {
+        return atomic_load(&memory_held);
+}
+
+static void *hold(void *memory, size_t size) {
+        if (memory)
+                atomic_fetch_add(&memory_held, size);
+        return memory;
+}
+
 /* ---------------------------------------------------------------- the seam */
 
 int weir_sys_epoll_create(void) {
@@ -151,18 +161,22 @@ int64_t weir_sys_now(void) {
 }
 
 void *weir_sys_alloc(size_t size) {
-        return strike(FAULT_ALLOC) < 0 ? NULL : real_alloc(size);
+        return strike(FAULT_ALLOC) < 0 ? NULL : hold(real_alloc(size), size);
 }
 
 void weir_sys_free(void *memory, size_t size) {
+        if (memory)
+                atomic_fetch_sub(&memory_held, size);
         real_free(memory, size);
 }
 
 _Atomic(uint32_t) *weir_sys_life_create(int *ret_pid) {
-        return strike(FAULT_LIFE) < 0 ? NULL : real_life_create(ret_pid);
+        return strike(FAULT_LIFE) < 0 ? NULL : hold(real_life_create(ret_pid), 1);
 }
 
 void weir_sys_life_free(_Atomic(uint32_t) *life) {
+        if (life)
+                atomic_fetch_sub(&memory_held, 1);
         real_life_free(life);
 }
 

@@ -48,4 +48,7 @@ uint64_t fault_off(void);
 /* How many calls of these kinds were made since the program began, failed ones included. */
 uint64_t fault_count(unsigned kinds);
 
+/* How many bytes the library holds now, pages that a fork wipes counted as one each. */
+uint64_t fault_memory(void);
+
 #endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations on polls, batches, wakers and deferred functions. Read take() first: there every event is compared. Then
+ * op_settle(): there everything that must come must have come.
+ */
+#include "world.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OWED 200 /* waits after which everything that is ready must have come */
+
+static const unsigned capacities[BATCHES] = { 1, 2, 5 };
+
+/* ---------------------------------------------------------------- polls */
+
+unsigned world_pick_side(struct world *world) {
+        unsigned s = world_pick(world, 4) == 3;
+        struct side *side = &world->sides[s];
+
+        if (side->registry)
+                return s;
+        *side = (struct side){ .outer = -1 };
+        world_note(world, "create poll %u", s);
+        world_expect(world, weir_poll_create(&side->poll), 0);
+        side->registry = weir_registry_clone(weir_poll_registry(side->poll));
+        model_create(&world->model, s);
+        return s;
+}
+
+static void destroy_poll(struct world *world, unsigned s) {
+        world_note(world, "destroy poll %u\n", s);
+        weir_poll_destroy(world->sides[s].poll);
+        world->sides[s].poll = NULL;
+        world->model.sides[s].shut = true;
+}
+
+static void destroy_waker(struct world *world, unsigned s, unsigned w) {
+        world_note(world, "destroy waker %u of %u\n", w, s);
+        weir_waker_destroy(world->sides[s].wakers[w]);
+        world->sides[s].wakers[w] = NULL;
+        world->model.sides[s].wakers[w].exists = false;
+}
+
+static void release(struct world *world, unsigned s) {
+        world_note(world, "release the registry of %u\n", s);
+        weir_registry_release(world->sides[s].registry);
+        world->sides[s].registry = NULL;
+}
+
+/* Ends a poll, or what outlived it. */
+void op_release(struct world *world) {
+        unsigned s = world_pick_side(world);
+
+        if (world->sides[s].poll) {
+                if (!world_pick(world, 8))
+                        destroy_poll(world, s);
+        } else if (!model_batches(&world->model, s)) {
+                for (unsigned w = 0; w < WAKERS; w++)
+                        destroy_waker(world, s, w);
+                release(world, s);
+        }
+}
+
+/* ---------------------------------------------------------------- batches */
+
+void op_events(struct world *world) {
+        unsigned b = world_pick(world, BATCHES);
+
+        world_note(world, "new events %u\n", b);
+        world_close_batch(world, b);
+        weir_events_destroy(world->events[b]);
+        world_expect(world, weir_events_create(capacities[b], &world->events[b]), 0);
+}
+
+static int wait_into(struct world *world, unsigned s, unsigned b, const struct timespec *timeout) {
+        int r;
+
+        world_note(world, "wait on %u into events %u%s", s, b, timeout ? "" : " for ever");
+        world_close_batch(world, b);
+        r = weir_poll_wait(world->sides[s].poll, world->events[b], timeout);
+        world_note(world, " = %d\n", r);
+        if (r < 0 || r > (int)capacities[b])
+                world_differ(world, "the count of a wait");
+        if (weir_events_is_empty(world->events[b]) != !r)
+                world_differ(world, "whether a batch just fetched is empty");
+        if (r > 0)
+                model_batch_open(&world->model, b, s);
+        world_check(world);
+        return r;
+}
+
+/* Takes one event and compares it. False: there is none. */
+static bool take(struct world *world, unsigned b) {
+        struct weir_event event = { .token = 0 };
+        int s = world->model.batch_of[b];
+        const char *wrong;
+
+        if (!weir_events_next(world->events[b], &event)) {
+                if (!weir_events_is_empty(world->events[b]))
+                        world_differ(world, "a batch with nothing in it that is not empty");
+                return false;
+        }
+        world_note(world, "event of token %u, readiness %x\n", (unsigned)event.token, event.readiness);
+        wrong = s < 0 ? "an event from no batch" : model_event(&world->model, (unsigned)s, &event);
+        if (wrong)
+                world_differ(world, wrong);
+        if (weir_event_format(&event, NULL, 0) <= 0)
+                world_differ(world, "the text of an event");
+        return true;
+}
+
+void op_wait(struct world *world) {
+        unsigned s = world_pick_side(world), b = world_pick(world, BATCHES), reads = world_pick(world, 8);
+        struct timespec timeout = { .tv_nsec = world_pick(world, 4) == 1 };
+
+        if (!world->sides[s].poll)
+                return;
+        if (wait_into(world, s, b, &timeout) && reads && !take(world, b))
+                world_differ(world, "a wait that returned nothing but stale events");
+        /* Mostly all, sometimes some, sometimes nothing. */
+        for (unsigned i = 1; i < reads && (reads > 3 || i < 2); i++)
+                take(world, b);
+}
+
+void op_read(struct world *world) {
+        unsigned b = world_pick(world, BATCHES), reads = 1 + world_pick(world, 6);
+
+        while (reads-- && take(world, b))
+                ;
+}
+
+void op_clear(struct world *world) {
+        unsigned b = world_pick(world, BATCHES);
+
+        world_note(world, "clear events %u\n", b);
+        world_close_batch(world, b);
+        weir_events_clear(world->events[b]);
+}
+
+/* ---------------------------------------------------------------- wakers */
+
+void op_waker(struct world *world) {
+        unsigned s = world_pick_side(world), w = world_pick(world, WAKERS), what = world_pick(world, 8);
+        struct model_waker *waker = &world->model.sides[s].wakers[w];
+        struct side *side = &world->sides[s];
+        bool shut = world->model.sides[s].shut;
+
+        if (!side->wakers[w]) {
+                world_note(world, "create waker %u of %u, token %u", w, s, (unsigned)++world->last_token);
+                world_expect(world, weir_waker_create(side->registry, world->last_token, &side->wakers[w]),
+                             shut ? -ESHUTDOWN : 0);
+                if (!shut)
+                        *waker = (struct model_waker){ .exists = true, .token = world->last_token };
+        } else if (what < 7) {
+                world_note(world, "wake %u of %u", w, s);
+                world_expect(world, weir_waker_wake(side->wakers[w]), shut ? -ESHUTDOWN : 0);
+                waker->pending = true;
+        } else
+                destroy_waker(world, s, w);
+}
+
+/* ---------------------------------------------------------------- deferred functions */
+
+static void run(struct weir_deferred *node) {
+        struct function *function = (struct function *)(void *)((char *)node - offsetof(struct function, node));
+        struct world *world = function->world;
+        struct model_node *waits = &world->model.nodes[function - world->functions];
+        struct weir_registry *registry = world->sides[function->side].registry;
+
+        world_note(world, "function %u runs\n", (unsigned)(function - world->functions));
+        if (!waits->waits)
+                world_differ(world, "a deferred function that runs twice");
+        if (waits->batches)
+                world_differ(world, "a deferred function that runs before a batch is closed");
+        if (world->running & 1u << function->side)
+                world_differ(world, "a deferred function that runs inside another one");
+        waits->waits = false;
+        if (!registry)
+                return;
+        world->running |= 1u << function->side;
+        if (weir_synchronize(registry) != -EDEADLK)
+                world_differ(world, "weir_synchronize() inside a deferred function");
+        if (function->again) {
+                function->again--;
+                waits->waits = true;
+                waits->batches = model_batches(&world->model, function->side);
+                weir_defer(registry, node, run);
+        }
+        world->running &= ~(1u << function->side);
+}
+
+void op_defer(struct world *world) {
+        unsigned s = world_pick_side(world), again = world_pick(world, 4), i;
+        struct function *function;
+
+        for (i = 0; i < NODES && world->model.nodes[i].waits; i++)
+                ;
+        if (i == NODES)
+                return;
+        function = &world->functions[i];
+        *function = (struct function){ .world = world, .side = s, .again = again == 3 ? 2 : 0 };
+        world_note(world, "defer function %u on %u\n", i, s);
+        world->model.nodes[i] = (struct model_node){ true, model_batches(&world->model, s) };
+        weir_defer(world->sides[s].registry, &function->node, run);
+}
+
+void op_epoch(struct world *world) {
+        unsigned s = world_pick_side(world);
+        struct side *side = &world->sides[s];
+
+        world_note(world, "epoch of %u, synchronize", s);
+        side->epoch = weir_epoch_now(side->registry);
+        side->epoch_batches = model_batches(&world->model, s);
+        world_expect(world, weir_synchronize(side->registry), side->epoch_batches ? -EDEADLK : 0);
+}
+
+/* ---------------------------------------------------------------- the rest */
+
+void op_nest(struct world *world) {
+        unsigned s = world_pick_side(world);
+        struct side *side = &world->sides[s];
+        int fd;
+
+        fd = weir_registry_fd(side->registry);
+        world_note(world, "descriptor of poll %u = %d\n", s, fd);
+        if (world->model.sides[s].shut ? fd != -ESHUTDOWN : fd < 0 || (side->outer >= 0 && fd != side->outer))
+                world_differ(world, "the descriptor of a poll");
+        if (fd < 0)
+                return;
+        side->outer = fd;
+        world_note(world, "register it in itself");
+        world_expect(world, weir_register(side->registry, fd, 1, WEIR_READABLE), -EINVAL);
+}
+
+void op_inspect(struct world *world) {
+        unsigned s = world_pick_side(world);
+        char *text;
+        int n;
+
+        n = weir_registry_format(world->sides[s].registry, NULL, 0);
+        text = n < 0 ? NULL : malloc((size_t)n + 1);
+        if (!text || weir_registry_format(world->sides[s].registry, text, (size_t)n + 1) != n ||
+            strlen(text) != (size_t)n)
+                world_differ(world, "the text of a registry");
+        free(text);
+}
+
+static bool is_loud(const struct side *side) {
+        struct pollfd p = { .fd = side->outer, .events = POLLIN };
+
+        return side->outer < 0 || poll(&p, 1, 0) == 1;
+}
+
+/* With nothing ready, a level-triggered ghost must not go on for ever. */
+static void expect_no_ghost(struct world *world, unsigned s) {
+        uint64_t before = UINT64_MAX;
+        struct weir_stats stats;
+
+        for (unsigned waits = 0; waits < 8; waits++) {
+                weir_registry_stats(world->sides[s].registry, &stats);
+                if (stats.stale == before)
+                        return;
+                before = stats.stale;
+                if (wait_into(world, s, BATCHES - 1, &(struct timespec){ 0 }))
+                        return;
+        }
+        world_differ(world, "a level-triggered ghost that goes on for ever");
+}
+
+/* Closes all batches and waits until everything that is ready has come. */
+void op_settle(struct world *world) {
+        unsigned s = world_pick_side(world), b = world_pick(world, BATCHES), outstanding, waits = 0;
+        bool sleeps = world_pick(world, 2);
+        int r;
+
+        if (!world->sides[s].poll)
+                return;
+        world_note(world, "settle %u\n", s);
+        for (unsigned i = 0; i < BATCHES; i++) {
+                world_close_batch(world, i);
+                weir_events_clear(world->events[i]);
+        }
+        model_expect_levels(&world->model, s);
+        while ((outstanding = model_outstanding(&world->model, s))) {
+                if (!is_loud(&world->sides[s]))
+                        world_differ(world, "an outer set that is not told of what is ready");
+                if (waits++ == OWED)
+                        world_differ(world, "something is ready and does not come");
+                r = wait_into(world, s, b, sleeps ? NULL : &(struct timespec){ 0 });
+                if (!r)
+                        world_differ(world, "something is ready and the wait returned nothing");
+                while (take(world, b))
+                        r = 0;
+                if (r)
+                        world_differ(world, "a wait that returned nothing but stale events");
+                world_close_batch(world, b);
+                weir_events_clear(world->events[b]);
+        }
+        if (!model_has_ready_levels(&world->model, s))
+                expect_no_ghost(world, s);
+}
+
+void world_end(struct world *world) {
+        static const unsigned orders[4][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 3, 0, 2 }, { 2, 0, 3, 1 } };
+        const unsigned *order = orders[world_pick(world, 4)];
+
+        for (unsigned step = 0; step < 4; step++)
+                for (unsigned s = 0; s < SIDES; s++) {
+                        if (order[step] == 0 && world->sides[s].poll)
+                                destroy_poll(world, s);
+                        if (order[step] == 1 && world->sides[s].registry)
+                                release(world, s);
+                        for (unsigned w = 0; order[step] == 2 && w < WAKERS; w++)
+                                destroy_waker(world, s, w);
+                        for (unsigned b = s; order[step] == 3 && b < BATCHES; b += SIDES) {
+                                world_close_batch(world, b);
+                                weir_events_destroy(world->events[b]);
+                        }
+                }
+        world_check(world);
+        for (unsigned i = 0; i < NODES; i++)
+                if (world->model.nodes[i].waits)
+                        world_differ(world, "a deferred function that never ran");
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The model: see model.h. Read model_event() first, which says what may be handed out, then model_sample() and due(),
+ * which say what must be.
+ *
+ * Where the contract leaves room, the model does: readiness may be spurious, as long as the file has shown it since the
+ * registration began; an undrained edge may come again; a descriptor that was closed without being deregistered may
+ * still speak under its own token, for a duplicate, but need not.
+ */
+#include "model.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define DIRECTIONS (WEIR_READABLE | WEIR_WRITABLE | WEIR_PRIORITY)
+#define ALWAYS     (EPOLLERR | EPOLLHUP)
+
+void model_init(struct model *model) {
+        memset(model, 0, sizeof(*model));
+        for (unsigned i = 0; i < BATCHES; i++)
+                model->batch_of[i] = -1;
+}
+
+/* ---------------------------------------------------------------- the world */
+
+void model_open(struct model *model, unsigned number, bool pollable) {
+        model->file_at[number] = ++model->files_made;
+        model->files[model->files_made] = (struct model_file){ .pollable = pollable };
+}
+
+void model_dup(struct model *model, unsigned number, unsigned from) {
+        model->file_at[number] = model->file_at[from];
+}
+
+void model_close(struct model *model, unsigned number) {
+        model->file_at[number] = 0;
+}
+
+bool model_is_haunted(const struct model *model, unsigned number, unsigned file) {
+        for (unsigned s = 0; s < SIDES; s++) {
+                const struct model_registration *reg = &model->sides[s].registrations[number];
+
+                if (model->sides[s].ghosts[number][file] && reg->registered && reg->file != file)
+                        return true;
+        }
+        return false;
+}
+
+/* A registration ends, or another one takes its number. */
+static void end(struct model *model, unsigned side, int number) {
+        struct model_registration *reg = &model->sides[side].registrations[number];
+
+        if (reg->registered && reg->alive)
+                model->sides[side].ghosts[number][reg->file] = true;
+        /* What can be removed by number is. */
+        model->sides[side].ghosts[number][model->file_at[number]] = false;
+        memset(reg, 0, sizeof(*reg));
+}
+
+static uint32_t asked(const struct model_registration *reg) {
+        return (reg->interest & DIRECTIONS) | ALWAYS;
+}
+
+/* Whether the number is still the file that was registered, and the kernel knows. */
+static bool stands(const struct model *model, const struct model_registration *reg, int number) {
+        return reg->registered && reg->alive && model->file_at[number] == reg->file;
+}
+
+void model_sample(struct model *model, unsigned file, uint32_t readiness) {
+        uint32_t rising = readiness & ~model->files[file].now;
+
+        model->files[file].now = readiness;
+        for (unsigned s = 0; s < SIDES; s++)
+                for (int n = 0; n < NUMBERS; n++) {
+                        struct model_registration *reg = &model->sides[s].registrations[n];
+
+                        if (!reg->registered || reg->file != file)
+                                continue;
+                        reg->ever |= readiness;
+                        /* What went away before it was handed out has nothing to tell any more. */
+                        reg->must = stands(model, reg, n) ? (reg->must | (rising & asked(reg))) & readiness : 0;
+                }
+}
+
+/* ---------------------------------------------------------------- calls */
+
+void model_create(struct model *model, unsigned side) {
+        memset(&model->sides[side], 0, sizeof(model->sides[side]));
+        model->sides[side].exists = true;
+}
+
+static bool is_valid(weir_interest interest) {
+        if (!(interest & DIRECTIONS) || interest & ~(DIRECTIONS | WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE))
+                return false;
+        if (interest & WEIR_LEVEL && interest & WEIR_ONESHOT)
+                return false;
+        return !(interest & WEIR_EXCLUSIVE && interest & (WEIR_ONESHOT | WEIR_PRIORITY));
+}
+
+static int missing(const struct model *model, int number) {
+        return number >= 0 && number < NUMBERS && model->file_at[number] ? -ENOENT : -EBADF;
+}
+
+static struct model_registration *find(struct model *model, unsigned side, int number) {
+        if (number < 0 || number >= NUMBERS || !model->sides[side].registrations[number].registered)
+                return NULL;
+        return &model->sides[side].registrations[number];
+}
+
+/* What the kernel says to a change of what is registered. */
+static int change(const struct model *model, const struct model_registration *reg, int number) {
+        if (!model->file_at[number])
+                return -EBADF;
+        if (!model->files[model->file_at[number]].pollable)
+                return -EPERM;
+        return stands(model, reg, number) ? 0 : -ENOENT;
+}
+
+static void begin(struct model *model, struct model_registration *reg, int number, weir_token token,
+                  weir_interest interest) {
+        struct model_file *file = &model->files[model->file_at[number]];
+
+        reg->registered = reg->alive = true;
+        reg->file = model->file_at[number];
+        reg->token = token;
+        reg->interest = interest;
+        reg->armed = interest & WEIR_ONESHOT ? interest & DIRECTIONS : 0;
+        reg->ever = file->now;
+        reg->must = file->now & asked(reg);
+        file->exclusives += !!(interest & WEIR_EXCLUSIVE);
+}
+
+int model_register(struct model *model, unsigned side, int number, weir_token token, weir_interest interest) {
+        struct model_registration *reg;
+
+        if (!is_valid(interest))
+                return -EINVAL;
+        if (model->sides[side].shut)
+                return -ESHUTDOWN;
+        if (number < 0 || number >= NUMBERS || !model->file_at[number])
+                return -EBADF;
+        if (!model->files[model->file_at[number]].pollable)
+                return -EPERM;
+        reg = &model->sides[side].registrations[number];
+        if (stands(model, reg, number))
+                return -EEXIST;
+        end(model, side, number);
+        begin(model, reg, number, token, interest);
+        return 0;
+}
+
+int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest) {
+        struct model_registration *reg = find(model, side, number);
+        int r;
+
+        if (!is_valid(interest) || interest & WEIR_EXCLUSIVE)
+                return -EINVAL;
+        if (model->sides[side].shut)
+                return -ESHUTDOWN;
+        if (!reg)
+                return missing(model, number);
+        if (reg->interest & WEIR_EXCLUSIVE)
+                return -EINVAL;
+        r = change(model, reg, number);
+        if (r == 0)
+                begin(model, reg, number, token, interest);
+        return r;
+}
+
+int model_rearm(struct model *model, unsigned side, int number, weir_interest interest) {
+        struct model_registration *reg = find(model, side, number);
+        weir_interest fresh;
+        int r;
+
+        if (!interest || interest & ~DIRECTIONS)
+                return -EINVAL;
+        if (model->sides[side].shut)
+                return -ESHUTDOWN;
+        if (!reg)
+                return missing(model, number);
+        if (!(reg->interest & WEIR_ONESHOT))
+                return -EINVAL;
+        fresh = interest & ~reg->interest;
+        if (fresh) {
+                r = change(model, reg, number);
+                if (r < 0)
+                        return r;
+                reg->interest |= interest;
+                reg->must |= model->files[reg->file].now & fresh;
+        }
+        reg->armed = interest;
+        return 0;
+}
+
+int model_retoken(struct model *model, unsigned side, int number, weir_token token) {
+        struct model_registration *reg = find(model, side, number);
+
+        if (model->sides[side].shut)
+                return -ESHUTDOWN;
+        if (!reg)
+                return missing(model, number);
+        reg->token = token;
+        return 0;
+}
+
+int model_deregister(struct model *model, unsigned side, int number) {
+        struct model_registration *reg = find(model, side, number);
+
+        if (!reg)
+                return missing(model, number);
+        end(model, side, number);
+        return 0;
+}
+
+void model_batch_open(struct model *model, unsigned batch, unsigned side) {
+        model->batch_of[batch] = (int)side;
+}
+
+void model_batch_close(struct model *model, unsigned batch) {
+        model->batch_of[batch] = -1;
+        for (unsigned i = 0; i < NODES; i++)
+                model->nodes[i].batches &= ~(1u << batch);
+}
+
+unsigned model_batches(const struct model *model, unsigned side) {
+        unsigned batches = 0;
+
+        for (unsigned i = 0; i < BATCHES; i++)
+                if (model->batch_of[i] == (int)side)
+                        batches |= 1u << i;
+        return batches;
+}
+
+void model_rebuilt(struct model *model, unsigned side) {
+        memset(model->sides[side].ghosts, 0, sizeof(model->sides[side].ghosts));
+        for (int n = 0; n < NUMBERS; n++) {
+                struct model_registration *reg = &model->sides[side].registrations[n];
+
+                if (!stands(model, reg, n))
+                        reg->alive = false;
+                else if (reg->interest & WEIR_EXCLUSIVE)
+                        reg->ever |= reg->interest & DIRECTIONS; /* it may have been woken in vain: a spurious event */
+        }
+}
+
+unsigned model_registered(const struct model *model, unsigned side) {
+        unsigned count = 0;
+
+        for (unsigned n = 0; n < NUMBERS; n++)
+                count += model->sides[side].registrations[n].registered;
+        return count;
+}
+
+unsigned model_wakers(const struct model *model, unsigned side) {
+        unsigned count = 0;
+
+        for (unsigned i = 0; i < WAKERS; i++)
+                count += model->sides[side].wakers[i].exists;
+        return count;
+}
+
+/* ---------------------------------------------------------------- events */
+
+const char *model_event(struct model *model, unsigned side, const struct weir_event *event) {
+        if (model->sides[side].shut)
+                return "an event after the poll was destroyed";
+        for (unsigned i = 0; i < WAKERS; i++) {
+                struct model_waker *waker = &model->sides[side].wakers[i];
+
+                if (!waker->exists || waker->token != event->token)
+                        continue;
+                if (!waker->pending)
+                        return "a waker that nobody woke";
+                waker->pending = false;
+                return event->readiness == EPOLLIN ? NULL : "a wake that is not just readable";
+        }
+        for (unsigned n = 0; n < NUMBERS; n++) {
+                struct model_registration *reg = &model->sides[side].registrations[n];
+                uint32_t directions = reg->interest & WEIR_ONESHOT ? reg->armed : reg->interest & DIRECTIONS;
+
+                if (!reg->registered || reg->token != event->token)
+                        continue;
+                if (!event->readiness)
+                        return "an event that says nothing";
+                if (!directions)
+                        return "a one-shot that was not armed again";
+                if (event->readiness & ~(directions | ALWAYS | EPOLLRDHUP))
+                        return "a direction that is not asked for";
+                if (event->readiness & EPOLLRDHUP && !(directions & WEIR_READABLE))
+                        return "a closed direction that is not asked for";
+                if (event->readiness & ~reg->ever)
+                        return "readiness that the file never showed";
+                reg->armed = 0;
+                reg->must &= ~event->readiness;
+                return NULL;
+        }
+        return "a token that nothing has any more";
+}
+
+static uint32_t due(const struct model *model, const struct model_registration *reg, int number) {
+        uint32_t mask = asked(reg);
+
+        if (!stands(model, reg, number))
+                return 0;
+        if (reg->interest & WEIR_ONESHOT)
+                mask = reg->armed ? reg->armed | ALWAYS : 0;
+        /* Of several exclusive registrations the kernel wakes one, and that may be a ghost. */
+        if (reg->interest & WEIR_EXCLUSIVE && model->files[reg->file].exclusives > 1)
+                return 0;
+        return reg->must & mask & model->files[reg->file].now;
+}
+
+static uint32_t ready_level(const struct model *model, const struct model_registration *reg, int number) {
+        return stands(model, reg, number) && reg->interest & WEIR_LEVEL ? model->files[reg->file].now & asked(reg) : 0;
+}
+
+void model_expect_levels(struct model *model, unsigned side) {
+        for (int n = 0; n < NUMBERS; n++) {
+                struct model_registration *reg = &model->sides[side].registrations[n];
+
+                reg->must |= ready_level(model, reg, n);
+        }
+}
+
+unsigned model_outstanding(const struct model *model, unsigned side) {
+        unsigned count = 0;
+
+        for (int n = 0; n < NUMBERS; n++)
+                count += due(model, &model->sides[side].registrations[n], n) != 0;
+        for (unsigned i = 0; i < WAKERS; i++)
+                count += model->sides[side].wakers[i].exists && model->sides[side].wakers[i].pending;
+        return count;
+}
+
+bool model_has_ready_levels(const struct model *model, unsigned side) {
+        for (int n = 0; n < NUMBERS; n++) {
+                const struct model_registration *reg = &model->sides[side].registrations[n];
+
+                /* Closed without a word, it may speak for a duplicate. */
+                if (ready_level(model, reg, n) || (reg->registered && reg->alive && !stands(model, reg, n)))
+                        return true;
+        }
+        return false;
+}

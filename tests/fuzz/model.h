@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_TESTS_FUZZ_MODEL_H
+#define WEIR_TESTS_FUZZ_MODEL_H
+
+/*
+ * What CONTRACT and header promise, as plain sequential code: no epoll, no generations, no queue. It knows which file is
+ * open at which number, what is registered there under which token, what may be handed out and what has to come. Calls
+ * return what the library must return, and change the model as the call changes the library.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <weir/weir.h>
+
+#define NUMBERS 12  /* descriptor numbers that the operations name */
+#define FILES   256 /* files opened in one run; 0 is none */
+#define SIDES   2   /* polls alive at the same time */
+#define WAKERS  3
+#define BATCHES 3 /* events objects */
+#define NODES   8 /* deferred functions under way */
+
+struct model_registration {
+        bool registered;
+        bool alive; /* the kernel still holds it, for all that is known */
+        unsigned file;
+        weir_token token;
+        weir_interest interest; /* for a one-shot: all directions ever asked for */
+        weir_interest armed;    /* for a one-shot */
+        uint32_t ever;          /* readiness that the file has shown since the registration began */
+        uint32_t must;          /* readiness that is still to be handed out */
+};
+
+struct model_waker {
+        bool exists, pending;
+        weir_token token;
+};
+
+struct model_side {
+        bool exists; /* the core: as long as there is a handle */
+        bool shut;   /* the poll was destroyed */
+        struct model_registration registrations[NUMBERS];
+        struct model_waker wakers[WAKERS];
+        bool ghosts[NUMBERS][FILES]; /* what the kernel may still hold of registrations that ended */
+};
+
+struct model_file {
+        bool pollable;
+        unsigned exclusives; /* how often it was registered with WEIR_EXCLUSIVE */
+        uint32_t now;
+};
+
+struct model_node {
+        bool waits;
+        unsigned batches; /* those it waits for, a bit each */
+};
+
+struct model {
+        unsigned file_at[NUMBERS];
+        struct model_file files[FILES];
+        unsigned files_made;
+        struct model_side sides[SIDES];
+        int batch_of[BATCHES]; /* the side whose batch is open in the events object, or -1 */
+        struct model_node nodes[NODES];
+};
+
+void model_init(struct model *model);
+
+/* ---------------------------------------------------------------- the world */
+
+/* A new file at a number that may be in use, or a duplicate of what is at another one. */
+void model_open(struct model *model, unsigned number, bool pollable);
+void model_dup(struct model *model, unsigned number, unsigned from);
+void model_close(struct model *model, unsigned number);
+
+/*
+ * Whether a file must not be duplicated to a number: a ghost of the two is in the kernel, while the number is registered for
+ * another file, closed without a word. Nobody can tell the ghost from the registration then: what is promised of
+ * either does not hold, and the operations stay away from it.
+ */
+bool model_is_haunted(const struct model *model, unsigned number, unsigned file);
+
+/* poll(2) says this of a file now. Called for each open file after each operation. */
+void model_sample(struct model *model, unsigned file, uint32_t readiness);
+
+/* ---------------------------------------------------------------- calls */
+
+void model_create(struct model *model, unsigned side);
+int model_register(struct model *model, unsigned side, int number, weir_token token, weir_interest interest);
+int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest);
+int model_rearm(struct model *model, unsigned side, int number, weir_interest interest);
+int model_retoken(struct model *model, unsigned side, int number, weir_token token);
+int model_deregister(struct model *model, unsigned side, int number);
+
+void model_batch_open(struct model *model, unsigned batch, unsigned side);
+/* Before the library closes it: then the functions that are due may run. */
+void model_batch_close(struct model *model, unsigned batch);
+/* The batches of a side that are open, a bit each. */
+unsigned model_batches(const struct model *model, unsigned side);
+
+/* The level-triggered ghosts were got rid of, and with them what was registered at a number that is another file now. */
+void model_rebuilt(struct model *model, unsigned side);
+
+unsigned model_registered(const struct model *model, unsigned side);
+unsigned model_wakers(const struct model *model, unsigned side);
+
+/* ---------------------------------------------------------------- events */
+
+/* An event was handed out. NULL, or why it should not have been. */
+const char *model_event(struct model *model, unsigned side, const struct weir_event *event);
+
+/* What is ready and level-triggered must come again. */
+void model_expect_levels(struct model *model, unsigned side);
+
+/* How many events must still come with no batch open. */
+unsigned model_outstanding(const struct model *model, unsigned side);
+
+/* Whether anything is registered that a wait finds ready each time. */
+bool model_has_ready_levels(const struct model *model, unsigned side);
+
+#endif
