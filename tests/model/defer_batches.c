@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Defer against two batches that are open at the same time, in two events objects on two threads.
+ * Threads: two open and close a batch each; one withdraws a thing and defers its end.
+ */
+
+#include "library.h"
+#include "withdrawn.h"
+
+static struct weir_events *others;
+
+static void set_up(void) {
+        open_poll();
+        assert(weir_events_create(MODEL_CAPACITY, &others) == 0);
+        publish();
+}
+
+static void *reads(void *unused) {
+        (void)unused;
+        use_in_batch(events);
+        return NULL;
+}
+
+static void *reads_too(void *unused) {
+        (void)unused;
+        use_in_batch(others);
+        return NULL;
+}
+
+static void *withdraws(void *unused) {
+        (void)unused;
+        withdraw();
+        weir_defer(registry, &withdrawn.deferred, end_thing);
+        return NULL;
+}
+
+static void tear_down(void) {
+        assert_ended();
+        weir_events_destroy(others);
+        close_poll();
+}
+
+MODEL_MAIN(set_up, tear_down, reads, reads_too, withdraws)

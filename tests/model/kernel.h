@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A kernel small enough to be explored: MODEL_FILES descriptors that are always open, 0 and up, one eventfd, and
+ * MODEL_SETS epoll sets. It stands behind lib/sys.h and does what epoll(7) says, but gives no ordering: each of its
+ * words is changed by relaxed read-modify-writes alone, so an edge that the library needs must be made by the library.
+ *
+ * What one set knows of one descriptor is one word:
+ *
+ *    63                    26 25  16    15     14      13    12   11     6 5      0
+ *   +------------------------+------+-------+-------+-------+------+--------+-------+
+ *   | data, but for its index|      |       |PRESENT|PENDING|LEVEL | asked  | ready |
+ *   +------------------------+------+-------+-------+-------+------+--------+-------+
+ *
+ *   ready    what the file behind the descriptor is ready for, as the low bits of epoll(7)
+ *   asked    what the registration asks for
+ *   PENDING  the item is on the set's list of what may be ready: set by new readiness, by ADD and by MOD; a fetch takes
+ *            it off, looks at ready once more, and puts a level-triggered one that is still ready back
+ *
+ * A wait that finds nothing and may sleep does not sleep. It is noted, and the thread ends there: what it would do when
+ * woken is what it does in another execution, in which it began to wait later. model_check_sleep() looks,
+ * when all threads have ended, whether the sleeper was left to sleep: a lost wake. In the stress
+ * build the thread does sleep, until there is something or all other threads have ended.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/weir.h>
+
+#ifndef MODEL_FILES
+#define MODEL_FILES 1
+#endif
+#ifndef MODEL_SETS
+#define MODEL_SETS 1
+#endif
+
+/* Every events object of a scenario has this capacity: memory is told apart by its size. */
+#ifndef MODEL_CAPACITY
+#define MODEL_CAPACITY 2
+#endif
+
+/* Back to the beginning. Nothing of the library is in use. */
+void model_kernel_reset(void);
+
+/* The file becomes ready, again or anew: an edge. */
+void model_ready(int fd, uint32_t events);
+
+/* The file is read until it would block. Returns what it was ready for. */
+uint32_t model_drain(int fd);
+
+/* The number is closed, which takes it out of every set, and is a file that is ready for events at once. */
+void model_reuse(int fd, uint32_t events);
+
+/* With MODEL_GHOST, a number: it is closed while a duplicate keeps its item in the first set alive. */
+void model_lose(void);
+
+/* Whether a wait would return at once. */
+bool model_is_signalled(void);
+
+/*
+ * For the main thread, after all others have ended. If one slept in the wait, it must be that something would wake it
+ * by now, unless it may sleep for good. Leaves the wait in its stead.
+ */
+void model_check_sleep(struct weir_poll *poll, bool may_sleep);
+
+/* Whether one ended in its sleep. */
+bool model_slept(void);
+
+/* Whether the core was freed, which is asserted to have happened once at most. */
+bool model_core_is_freed(void);
+
+/*
+ * For the main thread, after all others have ended, with MODEL_FUTEX: asserts that a thread which ended in the sleep of
+ * a futex would have been woken by now. Returns whether there was one.
+ */
+bool model_check_futex(void);
