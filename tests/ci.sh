@@ -14,6 +14,7 @@ rows=(
   'tsan       data races, by sanitizer, without suppressions'
   'O0         no optimisation: what an optimiser hides'
   'lto        -O3 and link-time optimisation: what an optimiser breaks'
+  'model      the concurrent protocol, exhaustively, by the model checker GenMC where it is installed'
   'format     the sources are as .clang-format says'
   'pairs      each PAIR(label) has two sides'
   'symbols    the shared library exports the header, no more and no less'
@@ -31,7 +32,7 @@ check_not_empty() {
         local build=$1 suite list
 
         list=$(meson test -C "$build" --no-rebuild --list 2>/dev/null)
-        for suite in unit contract stress e2e api; do
+        for suite in unit contract stress fault fuzz model e2e api; do
                 grep -q "weir:.*\b$suite\b.* / " <<<"$list" || fail "suite $suite is empty"
         done
         if grep -E '\[  PASSED  \] 0 test' "$build/meson-logs/testlog.txt"; then
@@ -47,7 +48,7 @@ build_and_test() {
         rm -rf "$build"
         meson setup "$build" "$@"
         meson compile -C "$build"
-        meson test -C "$build" --print-errorlogs
+        meson test -C "$build" --no-suite exhaustive --print-errorlogs
         check_not_empty "$build"
 }
 
@@ -86,6 +87,18 @@ row_O0() {
 
 row_lto() {
         build_and_test lto --werror -Doptimization=3 -Db_lto=true
+}
+
+row_model() {
+        local build=build-ci/model
+
+        if ! command -v genmc >/dev/null; then
+                echo 'skipped: genmc is not installed; the scenarios run as stress programs in the other rows'
+                return
+        fi
+        rm -rf "$build"
+        meson setup "$build"
+        meson test -C "$build" --suite exhaustive --print-errorlogs
 }
 
 row_format() {
