@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whole waits on a kernel without epoll_pwait2(2), and under a filter that forbids it: a forked child lets seccomp refuse
- * the call with ENOSYS or EPERM and then makes a poll of its own. The same waits are made without a filter first.
+ * Whole waits on a kernel without epoll_pwait2(2), and under a filter that forbids it: a forked child lets seccomp
+ * refuse the call with ENOSYS or EPERM and then makes a poll of its own. The same waits are made without a filter
+ * first.
  */
 #include "support.h"
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The n-th system call and the n-th allocation fail, with each errno that they can really have, for every n: each scenario
- * is walked with n = 1, 2, ... until the plan finds no call to fire at any more. A call that meets the fault returns that
- * errno or gets along without; what was registered stays as it was (G7); at the end no descriptor and no byte is
- * left (G10). The last rows fail every call from the n-th on, as a machine without memory or descriptors does.
+ * The n-th system call and the n-th allocation fail, with each errno that they can really have, for every n: each
+ * scenario is walked with n = 1, 2, ... until the plan finds no call to fire at any more. A call that meets the fault
+ * returns that errno or gets along without; what was registered stays as it was (G7); at the end no descriptor and no
+ * byte is left (G10). The last rows fail every call from the n-th on, as a machine without memory or descriptors
+ * does.
  *
- * The contract programs themselves are not run in this way: they want each call to succeed, so a fault would only end them
- * at their first assertion. The scenarios make the same calls and can tell a refusal from a mistake. Two errnos stay
- * behind the seam, and tests/unit/sys.c makes them: EAGAIN of a full eventfd, and ENOSYS or EPERM of epoll_pwait2,
- * which pwait2.c here takes through whole waits. Read run() first, then walk.h.
+ * The contract programs themselves are not run in this way: they want each call to succeed, so a fault would only end
+ * them at their first assertion. The scenarios make the same calls and can tell a refusal from a mistake. Two errnos
+ * stay behind the seam, and tests/unit/sys.c makes them: EAGAIN of a full eventfd, and ENOSYS or EPERM of
+ * epoll_pwait2, which pwait2.c here takes through whole waits. Read run() first, then walk.h.
  */
 #include "walk.h"
 

@@ -29,7 +29,10 @@ void walk_plan(struct walk *walk) {
                 fault_at(walk->kinds, walk->n, walk->error);
 }
 
-/* A lasting plan rests while the book is compared. One that fails a single call goes on: the waits of the book may meet it. */
+/*
+ * A lasting plan rests while the book is compared. One that fails a single call goes on: the waits of the book may
+ * meet it.
+ */
 static void rest(struct walk *walk) {
         if (!walk->lasting)
                 return;

@@ -62,7 +62,9 @@ void walk_fail(const struct walk *walk, int line, const char *expr);
 /* Whether a call succeeded. If not, the plan made it fail, and the caller leaves its book as it is. */
 bool walk_allowed(struct walk *walk, int r);
 
-/* Makes the poll, both events objects and the socket pairs. False: the plan refused one of them, and nothing is left. */
+/*
+ * Makes the poll, both events objects and the socket pairs. False: the plan refused one of them, and nothing is left.
+ */
 bool walk_begin(struct walk *walk);
 
 /* Deregisters what is registered and destroys all that walk_begin() and walk_waker() made and that is still there. */
@@ -75,7 +77,10 @@ bool walk_retoken(struct walk *walk, unsigned i);
 void walk_deregister(struct walk *walk, unsigned i);
 bool walk_waker(struct walk *walk, unsigned i);
 
-/* Makes i a level-triggered ghost that is ready, and puts a new socket in its place. False: it could not be registered. */
+/*
+ * Makes i a level-triggered ghost that is ready, and puts a new socket in its place. False: it could not be
+ * registered.
+ */
 bool walk_ghost(struct walk *walk, unsigned i, int *ret_copy);
 
 /* One wait, made again after each -EINTR of the plan. Returns the count. */

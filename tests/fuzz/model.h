@@ -3,7 +3,7 @@
 #define WEIR_TESTS_FUZZ_MODEL_H
 
 /*
- * What CONTRACT and header promise, as plain sequential code: no epoll, no generations, no queue. It knows which file is
+ * What weir.h promises, as plain sequential code: no epoll, no generations, no queue. It knows which file is
  * open at which number, what is registered there under which token, what may be handed out and what has to come. Calls
  * return what the library must return, and change the model as the call changes the library.
  */
@@ -73,9 +73,9 @@ void model_dup(struct model *model, unsigned number, unsigned from);
 void model_close(struct model *model, unsigned number);
 
 /*
- * Whether a file must not be duplicated to a number: a ghost of the two is in the kernel, while the number is registered for
- * another file, closed without a word. Nobody can tell the ghost from the registration then: what is promised of
- * either does not hold, and the operations stay away from it.
+ * Whether a file must not be duplicated to a number: a ghost of the two is in the kernel, while the number is
+ * registered for another file, closed without a word. Nobody can tell the ghost from the registration then: what is
+ * promised of either does not hold, and the operations stay away from it.
  */
 bool model_is_haunted(const struct model *model, unsigned number, unsigned file);
 
@@ -97,7 +97,9 @@ void model_batch_close(struct model *model, unsigned batch);
 /* The batches of a side that are open, a bit each. */
 unsigned model_batches(const struct model *model, unsigned side);
 
-/* The level-triggered ghosts were got rid of, and with them what was registered at a number that is another file now. */
+/*
+ * The level-triggered ghosts were got rid of, and with them what was registered at a number that is another file now.
+ */
 void model_rebuilt(struct model *model, unsigned side);
 
 unsigned model_registered(const struct model *model, unsigned side);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The body of the fuzzer with seeded random bytes, for the normal suite. WEIR_FUZZ_SEED is the first seed, WEIR_FUZZ_RUNS
- * how many runs there are, one seed each. A run that differs ends the program after its operations and its seed are
- * printed; WEIR_FUZZ_SEED=<that seed> WEIR_FUZZ_RUNS=1 repeats it.
+ * The body of the fuzzer with seeded random bytes, for the normal suite. WEIR_FUZZ_SEED is the first seed,
+ * WEIR_FUZZ_RUNS how many runs there are, one seed each. A run that differs ends the program after its operations and
+ * its seed are printed; WEIR_FUZZ_SEED=<that seed> WEIR_FUZZ_RUNS=1 repeats it.
  */
 #include "body.h"
 
@@ -55,7 +55,7 @@ static unsigned count_descriptors(void) {
 
 int main(void) {
         static uint8_t bytes[LONGEST];
-        uint64_t runs = number_from("WEIR_FUZZ_RUNS", 2000), operations = 0;
+        uint64_t runs = number_from("WEIR_FUZZ_RUNS", 800), operations = 0;
         unsigned open_before;
 
         signal(SIGPIPE, SIG_IGN);

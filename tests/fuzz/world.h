@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Descriptors that the operations open have numbers of their own, so that none of the library's takes one that was closed. */
+/*
+ * Descriptors that the operations open have numbers of their own, so that none of the library's takes one that was
+ * closed.
+ */
 #define BASE 100
 
 /* One poll, and the handles to it. */
