@@ -3,7 +3,7 @@
 
 /*
  * Memory orders and checks by name. A build may weaken just one of them, by -DWEIR_MUTANTS and -DWEIR_MUTANT_name=1, to show
- * that a test notices; tests/mutants lists them all with the test that does. Otherwise the macros are what they say.
+ * that a test notices: tests/mutants.txt lists them, tests/mutants.sh does it. Otherwise the macros are what they say.
  *
  *   WEIR_ACQUIRE, WEIR_RELEASE   name weakens it to relaxed
  *   WEIR_ACQ_REL                 name_acquire and name_release take that half away
