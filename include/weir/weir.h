@@ -167,6 +167,8 @@ WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
  * cannot be polled (a regular file); -EINVAL also for the poll's own descriptor; -ELOOP too deep a nesting of epoll
  * sets; -ENOSPC the user's limit of watches (/proc/sys/fs/epoll/max_user_watches); -ENOMEM.
  * The first registration of a descriptor number may allocate, later ones never do.
+ * If a number was closed, registered for another file, closed again without deregister, and then made a duplicate of the
+ * first file, which some other duplicate kept alive, the kernel cannot tell the two: deregister it before.
  */
 WEIR_PUBLIC int weir_register(struct weir_registry *registry, int fd, weir_token token, weir_interest interest);
 
@@ -174,7 +176,8 @@ WEIR_PUBLIC int weir_register(struct weir_registry *registry, int fd, weir_token
  * Replaces token, interest and mode, and looks at the descriptor afresh: if it is ready, an event comes. Nothing under
  * the old token or of an interest withdrawn is handed out after the return.
  * Errors: -ENOENT not registered (-EBADF if fd is not even open), or closed and reused meanwhile; -EBADF fd was closed;
- * -EINVAL also for WEIR_EXCLUSIVE and for a registration that is exclusive; -ENOMEM.
+ * -EPERM closed and reused by what cannot be polled; -EINVAL also for WEIR_EXCLUSIVE and for a registration that is
+ * exclusive; -ENOMEM.
  */
 WEIR_PUBLIC int weir_reregister(struct weir_registry *registry, int fd, weir_token token, weir_interest interest);
 
