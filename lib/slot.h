@@ -158,7 +158,9 @@ static inline uint64_t weir_slot_deliverable(uint64_t word) {
  * entry of an open batch that was not read, or about to be linked by the thread that made it so.
  */
 static inline uint64_t weir_slot_link_for(uint64_t word, uint64_t next) {
-        return WEIR_CHECK(link, weir_slot_deliverable(next) && !weir_slot_deliverable(word)) ? SLOT_LINKED : 0;
+        if (!WEIR_CHECK(link, weir_slot_deliverable(next) && !weir_slot_deliverable(word)))
+                return 0;
+        return SLOT_LINKED;
 }
 
 /*
