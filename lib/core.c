@@ -28,21 +28,14 @@ void weir_core_push(struct weir_registry *core, struct weir_slot *slot) {
                 weir_core_signal(core);
 }
 
-void weir_core_run(struct weir_registry *core, struct weir_deferred_list *due) {
-        struct weir_runner runner;
+void weir_core_run(struct weir_registry *core, struct weir_runner *runner) {
+        struct weir_deferred *node;
 
         weir_core_ref(core);
-        if (weir_epochs_enter(&core->epochs, &runner, due)) {
-                while (runner.due.first) {
-                        struct weir_deferred *node = runner.due.first;
-
-                        runner.due.first = node->next;
-                        WEIR_YIELD();
-                        node->fn(node);
-                }
-                /* One that forked returns in the child, too, where the lists are nobody's. */
-                if (!weir_core_is_forked(core))
-                        weir_epochs_leave(&core->epochs, &runner);
+        /* A function that forks returns in the child, too, where the lists are nobody's. */
+        while (!weir_core_is_forked(core) && (node = weir_epochs_next(&core->epochs, runner))) {
+                WEIR_YIELD();
+                node->fn(node);
         }
         weir_core_unref(core);
 }

@@ -29,9 +29,8 @@ void weir_epochs_deinit(struct weir_epochs *epochs) {
 
 static struct weir_runner *find_runner(struct weir_epochs *epochs) {
         struct weir_runner *runner = epochs->runners;
-        pthread_t self = pthread_self();
 
-        while (runner && !pthread_equal(runner->thread, self))
+        while (runner && !pthread_equal(runner->thread, pthread_self()))
                 runner = runner->next;
         return runner;
 }
@@ -46,44 +45,32 @@ static void append(struct weir_deferred_list *list, struct weir_deferred_list *m
         list->last = more->last;
 }
 
-bool weir_epochs_enter(struct weir_epochs *epochs, struct weir_runner *runner, struct weir_deferred_list *due) {
-        struct weir_runner *outer;
-
+/* Under the lock: the thread, which is no runner, becomes one with something due. */
+static void become_runner(struct weir_epochs *epochs, struct weir_runner *runner, struct weir_deferred_list *due) {
         runner->thread = pthread_self();
         runner->due.first = due->first;
         runner->due.last = due->last;
-        pthread_mutex_lock(&epochs->lock);
-        outer = find_runner(epochs);
-        if (!outer) {
-                runner->next = epochs->runners;
-                epochs->runners = runner;
-        }
-        pthread_mutex_unlock(&epochs->lock);
-        if (outer)
-                append(&outer->due, due);
-        return !outer;
+        runner->held.first = NULL;
+        runner->next = epochs->runners;
+        epochs->runners = runner;
 }
 
-void weir_epochs_leave(struct weir_epochs *epochs, struct weir_runner *runner) {
-        struct weir_runner **link;
+static void stop_running(struct weir_epochs *epochs, struct weir_runner *runner) {
+        struct weir_runner **link = &epochs->runners;
 
-        pthread_mutex_lock(&epochs->lock);
-        for (link = &epochs->runners; *link != runner;)
+        while (*link != runner)
                 link = &(*link)->next;
         *link = runner->next;
-        pthread_mutex_unlock(&epochs->lock);
 }
 
 void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
-        pthread_t self = pthread_self();
-
+        batch->owner = pthread_self();
         /* relaxed: a hint */
-        atomic_store_explicit(&batch->reader, self, memory_order_relaxed);
+        atomic_store_explicit(&batch->reader, batch->owner, memory_order_relaxed);
         batch->newer = NULL;
         batch->deferred.first = NULL;
         WEIR_YIELD();
         pthread_mutex_lock(&epochs->lock);
-        batch->owner = self;
         batch->number = ++epochs->number;
         batch->older = epochs->newest;
         if (batch->older)
@@ -96,11 +83,12 @@ void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
         WEIR_YIELD();
 }
 
-void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
-                       struct weir_deferred_list *ret_due) {
-        bool wake;
+bool weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
+                       struct weir_runner *runner) {
+        struct weir_deferred_list due = { NULL, NULL };
+        struct weir_runner *outer;
+        bool wake, run = false;
 
-        ret_due->first = NULL;
         WEIR_YIELD();
         /* PAIR(closed): what was done with the batch comes before what is due now or after a later close. */
         pthread_mutex_lock(&epochs->lock);
@@ -108,14 +96,11 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
                 batch->newer->older = batch->older;
         else
                 epochs->newest = batch->older;
-        if (batch->older) {
+        if (batch->older)
                 batch->older->newer = batch->newer;
-                append(&batch->older->deferred, &batch->deferred);
-        } else {
+        else
                 epochs->oldest = batch->newer;
-                ret_due->first = batch->deferred.first;
-                ret_due->last = batch->deferred.last;
-        }
+        append(batch->older ? &batch->older->deferred : &due, &batch->deferred);
         batch->number = 0;
         --epochs->open;
         epochs->counts.events += counts->events;
@@ -125,23 +110,53 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
         /* relaxed: under the lock; the kernel compares the value alone */
         atomic_fetch_add_explicit(&epochs->closed, 1, memory_order_relaxed);
         wake = epochs->sleepers;
+        if (due.first) {
+                outer = find_runner(epochs);
+                run = !outer;
+                if (outer)
+                        append(&outer->due, &due);
+                else
+                        become_runner(epochs, runner, &due);
+        }
         pthread_mutex_unlock(&epochs->lock);
         if (wake)
                 weir_sys_futex_wake_all(&epochs->closed);
+        return run;
 }
 
-bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
+bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node, struct weir_runner *runner) {
         struct weir_deferred_list list = { node, node };
-        bool waits;
+        struct weir_runner *outer;
+        bool run;
 
         node->next = NULL;
         WEIR_YIELD();
         pthread_mutex_lock(&epochs->lock);
-        waits = WEIR_CHECK(defer_open, epochs->newest);
-        if (waits)
-                append(&epochs->newest->deferred, &list);
+        outer = find_runner(epochs);
+        run = !outer && !WEIR_CHECK(defer_open, epochs->newest);
+        if (run)
+                become_runner(epochs, runner, &list);
+        else
+                append(outer ? &outer->held : &epochs->newest->deferred, &list);
         pthread_mutex_unlock(&epochs->lock);
-        return waits;
+        return run;
+}
+
+struct weir_deferred *weir_epochs_next(struct weir_epochs *epochs, struct weir_runner *runner) {
+        struct weir_deferred *node;
+
+        if (runner->held.first || !runner->due.first) {
+                pthread_mutex_lock(&epochs->lock);
+                append(WEIR_CHECK(held_open, epochs->newest) ? &epochs->newest->deferred : &runner->due, &runner->held);
+                runner->held.first = NULL;
+                if (!runner->due.first)
+                        stop_running(epochs, runner);
+                pthread_mutex_unlock(&epochs->lock);
+        }
+        node = runner->due.first;
+        if (node)
+                runner->due.first = node->next;
+        return node;
 }
 
 static bool may_not_wait(struct weir_epochs *epochs) {

@@ -9,8 +9,9 @@
  *   batch     CLOSED --open--> OPEN(number) --close--> CLOSED
  *   deferred  given --no batch open--> due
  *                   --else--> on a batch --close--> on the next older one ... --none older--> due --> run
+ *                   --inside a deferred function--> held by its runner --it returns--> given
  *
- * Invariants, under the lock: open batches are in order of number; a function on a batch was deferred while that batch
+ * Invariants, under the lock: open batches are in order of number; a function on a batch was given while that batch
  * and every older one in the list were open, and while none that is newer and still open was.
  */
 
@@ -29,15 +30,16 @@ struct weir_batch {
         struct weir_batch *newer, *older;
         struct weir_deferred_list deferred;
         uint64_t number;           /* 0 while closed */
-        pthread_t owner;           /* the thread that waited; guarded by the lock */
-        _Atomic(pthread_t) reader; /* the thread that read last; a hint for -EDEADLK alone */
+        pthread_t owner;           /* the thread that waited */
+        _Atomic(pthread_t) reader; /* a thread that took the batch over and reads it; a hint for -EDEADLK alone */
 };
 
-/* A thread that runs deferred functions, on its own stack. */
+/* A thread that runs deferred functions: it lies on that thread's stack. Only the thread itself touches its lists. */
 struct weir_runner {
         struct weir_runner *next;
         pthread_t thread;
-        struct weir_deferred_list due; /* only the thread itself touches it */
+        struct weir_deferred_list due;
+        struct weir_deferred_list held; /* deferred inside the function that runs now */
 };
 
 struct weir_counts {
@@ -61,19 +63,18 @@ void weir_epochs_deinit(struct weir_epochs *epochs);
 
 void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch);
 
-/* Closes a batch; its counts are added up. What is due is left in *ret_due, to be run at once. */
-void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
-                       struct weir_deferred_list *ret_due);
-
-/* False: no batch is open, the function is due, and the caller runs it at once. */
-bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node);
-
 /*
- * Makes the calling thread one that runs due functions, which weir_core_run() does. False: it is one already, further up its
- * stack, and the functions are left to that call, so that none is nested.
+ * The next two return whether something is due now: then the calling thread has become a runner, and runs it by
+ * weir_core_run(). Not if it is one already, further up its stack: that call goes on with what is due.
  */
-bool weir_epochs_enter(struct weir_epochs *epochs, struct weir_runner *runner, struct weir_deferred_list *due);
-void weir_epochs_leave(struct weir_epochs *epochs, struct weir_runner *runner);
+
+/* Closes a batch; its counts are added up. */
+bool weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
+                       struct weir_runner *runner);
+bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node, struct weir_runner *runner);
+
+/* The next function to run, or NULL: then the thread is no runner any more. */
+struct weir_deferred *weir_epochs_next(struct weir_epochs *epochs, struct weir_runner *runner);
 
 int weir_epochs_synchronize(struct weir_epochs *epochs);
 weir_epoch weir_epochs_now(struct weir_epochs *epochs);

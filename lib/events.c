@@ -65,7 +65,7 @@ static void requeue(struct weir_events *events) {
 }
 
 void weir_events_clear(struct weir_events *events) {
-        struct weir_deferred_list due;
+        struct weir_runner runner;
         int life;
 
         if (!events || !weir_events_is_open(events))
@@ -77,10 +77,9 @@ void weir_events_clear(struct weir_events *events) {
         }
         if (life == 0)
                 requeue(events);
-        weir_epochs_close(&events->core->epochs, &events->batch, &events->counts, &due);
         /* The functions may destroy the object. */
-        if (due.first)
-                weir_core_run(events->core, &due);
+        if (weir_epochs_close(&events->core->epochs, &events->batch, &events->counts, &runner))
+                weir_core_run(events->core, &runner);
 }
 
 void weir_events_destroy(struct weir_events *events) {

@@ -319,15 +319,15 @@ void weir_registry_release(struct weir_registry *core) {
 /* ---------------------------------------------------------------- reclamation */
 
 void weir_defer(struct weir_registry *core, struct weir_deferred *node, void (*fn)(struct weir_deferred *)) {
-        struct weir_deferred_list due = { node, node };
+        struct weir_runner runner;
 
         if (!node || !fn)
                 return;
         node->fn = fn;
         if (!core || weir_core_is_forked(core))
                 fn(node);
-        else if (!weir_epochs_defer(&core->epochs, node))
-                weir_core_run(core, &due);
+        else if (weir_epochs_defer(&core->epochs, node, &runner))
+                weir_core_run(core, &runner);
 }
 
 int weir_synchronize(struct weir_registry *core) {

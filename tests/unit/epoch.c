@@ -23,35 +23,41 @@ static void bench_make(struct bench *bench) {
         weir_epochs_init(&bench->epochs);
 }
 
-static void run(struct weir_epochs *epochs, struct weir_deferred_list *due) {
-        struct weir_runner runner;
-
-        if (!weir_epochs_enter(epochs, &runner, due))
-                return;
-        while (runner.due.first) {
-                struct weir_deferred *node = runner.due.first;
-
-                runner.due.first = node->next;
-                node->fn(node);
-        }
-        weir_epochs_leave(epochs, &runner);
-}
-
-/* Runs what is due and returns how many functions that were. */
-static unsigned close_batch(struct bench *bench, unsigned i) {
-        struct weir_deferred_list due;
+/* As weir_core_run(). Returns how many functions ran. */
+static unsigned run(struct weir_epochs *epochs, struct weir_runner *runner) {
+        struct weir_deferred *node;
         unsigned count = 0;
 
-        weir_epochs_close(&bench->epochs, &bench->batches[i], &none, &due);
-        for (struct weir_deferred *node = due.first; node; node = node->next)
-                ++count;
-        run(&bench->epochs, &due);
+        for (; (node = weir_epochs_next(epochs, runner)); ++count)
+                node->fn(node);
         return count;
+}
+
+/* Closes one with these counts, and runs what is due. Returns how many functions that were. */
+static unsigned close_counted(struct bench *bench, unsigned i, const struct weir_counts *counts) {
+        struct weir_runner runner;
+        bool due = weir_epochs_close(&bench->epochs, &bench->batches[i], counts, &runner);
+
+        return due ? run(&bench->epochs, &runner) : 0;
+}
+
+static unsigned close_batch(struct bench *bench, unsigned i) {
+        return close_counted(bench, i, &none);
+}
+
+/* Whether it has to wait; else it is run. */
+static bool defer_node(struct bench *bench, struct weir_deferred *node) {
+        struct weir_runner runner;
+
+        if (!weir_epochs_defer(&bench->epochs, node, &runner))
+                return true;
+        assert_int_equal(run(&bench->epochs, &runner), 1);
+        return false;
 }
 
 static bool defer(struct bench *bench, unsigned i) {
         bench->notes[i].node.fn = note_run;
-        return weir_epochs_defer(&bench->epochs, &bench->notes[i].node);
+        return defer_node(bench, &bench->notes[i].node);
 }
 
 /* ---------------------------------------------------------------- the list of batches */
@@ -101,7 +107,6 @@ static void batches_are_numbered_and_listed(void **state) {
 
 static void counts_are_added_when_a_batch_is_closed(void **state) {
         const struct weir_counts counts = { .events = 1, .stale = 20, .wakes = 300, .requeued = 4000 };
-        struct weir_deferred_list due;
         struct weir_counts sum;
         struct bench bench;
         uint64_t open;
@@ -111,15 +116,14 @@ static void counts_are_added_when_a_batch_is_closed(void **state) {
         for (unsigned round = 1; round <= 2; ++round) {
                 weir_epochs_open(&bench.epochs, &bench.batches[0]);
                 weir_epochs_open(&bench.epochs, &bench.batches[1]);
-                weir_epochs_close(&bench.epochs, &bench.batches[0], &counts, &due);
-                assert_null(due.first);
+                assert_int_equal(close_counted(&bench, 0, &counts), 0);
                 weir_epochs_count(&bench.epochs, &sum, &open);
                 assert_int_equal(open, 1);
                 assert_int_equal(sum.events, round);
                 assert_int_equal(sum.stale, 20 * round);
                 assert_int_equal(sum.wakes, 300 * round);
                 assert_int_equal(sum.requeued, 4000 * round);
-                weir_epochs_close(&bench.epochs, &bench.batches[1], &none, &due);
+                close_batch(&bench, 1);
         }
         weir_epochs_deinit(&bench.epochs);
 }
@@ -132,11 +136,14 @@ static void function_is_due_at_once_without_a_batch(void **state) {
         (void)state;
         bench_make(&bench);
         assert_false(defer(&bench, 0));
+        assert_int_equal(note_runs(&bench.notes[0]), 1);
         weir_epochs_open(&bench.epochs, &bench.batches[0]);
         assert_true(defer(&bench, 0));
-        assert_int_equal(close_batch(&bench, 0), 1);
         assert_int_equal(note_runs(&bench.notes[0]), 1);
+        assert_int_equal(close_batch(&bench, 0), 1);
+        assert_int_equal(note_runs(&bench.notes[0]), 2);
         assert_false(defer(&bench, 0));
+        assert_int_equal(note_runs(&bench.notes[0]), 3);
         weir_epochs_deinit(&bench.epochs);
 }
 
@@ -245,36 +252,37 @@ struct chain {
 
 static void run_chain(struct weir_deferred *node) {
         struct chain *chain = (struct chain *)node;
-        struct weir_deferred_list due;
+        struct weir_runner runner;
 
         chain->began = ++*chain->clock;
         assert_non_null(chain->bench->epochs.runners);
         chain->synchronized = weir_epochs_synchronize(&chain->bench->epochs);
         if (chain->next) {
                 chain->next->node = (struct weir_deferred){ NULL, run_chain };
-                assert_false(weir_epochs_defer(&chain->bench->epochs, &chain->next->node));
-                due = (struct weir_deferred_list){ &chain->next->node, &chain->next->node };
-                run(&chain->bench->epochs, &due);
+                assert_false(weir_epochs_defer(&chain->bench->epochs, &chain->next->node, &runner));
         }
         chain->ended = ++*chain->clock;
 }
 
-/* What a function adds runs after it, on the same thread, and none of them may wait. */
+static void chain_make(struct chain *chains, unsigned count, struct bench *bench, unsigned *clock) {
+        for (unsigned i = 0; i < count; ++i)
+                chains[i] =
+                        (struct chain){ .bench = bench, .clock = clock, .next = i + 1 < count ? &chains[i + 1] : NULL };
+        chains[0].node.fn = run_chain;
+}
+
+/* What a function defers runs after it, on the same thread, and none of them may wait. */
 static void runs_are_not_nested(void **state) {
-        struct chain chains[3] = { { .next = &chains[1] }, { .next = &chains[2] }, { .next = NULL } };
-        struct weir_deferred_list due = { &chains[0].node, &chains[0].node };
+        struct weir_runner runner;
+        struct chain chains[3];
         struct bench bench;
         unsigned now = 0;
 
         (void)state;
         bench_make(&bench);
-        for (unsigned i = 0; i < 3; ++i) {
-                chains[i].bench = &bench;
-                chains[i].clock = &now;
-        }
-        chains[0].node.fn = run_chain;
-        assert_false(weir_epochs_defer(&bench.epochs, &chains[0].node));
-        run(&bench.epochs, &due);
+        chain_make(chains, 3, &bench, &now);
+        assert_true(weir_epochs_defer(&bench.epochs, &chains[0].node, &runner));
+        assert_int_equal(run(&bench.epochs, &runner), 3);
         for (unsigned i = 0; i < 3; ++i) {
                 assert_int_equal(chains[i].began, 2 * i + 1);
                 assert_int_equal(chains[i].ended, 2 * i + 2);
@@ -282,6 +290,62 @@ static void runs_are_not_nested(void **state) {
         }
         assert_null(bench.epochs.runners);
         assert_int_equal(weir_epochs_synchronize(&bench.epochs), 0);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* What a function defers is given when that returns: then it waits for the batches that are open, as any other. */
+static void run_gives_what_was_deferred_inside(void **state) {
+        struct weir_deferred *node;
+        struct weir_runner runner;
+        struct chain chains[2];
+        struct bench bench;
+        unsigned now = 0;
+
+        (void)state;
+        bench_make(&bench);
+        chain_make(chains, 2, &bench, &now);
+        assert_true(weir_epochs_defer(&bench.epochs, &chains[0].node, &runner));
+        node = weir_epochs_next(&bench.epochs, &runner);
+        assert_ptr_equal(node, &chains[0].node);
+        weir_epochs_open(&bench.epochs, &bench.batches[0]);
+        node->fn(node);
+        assert_null(bench.batches[0].deferred.first);
+        assert_null(weir_epochs_next(&bench.epochs, &runner));
+        assert_null(bench.epochs.runners);
+        assert_ptr_equal(bench.batches[0].deferred.first, &chains[1].node);
+        assert_int_equal(close_batch(&bench, 0), 1);
+        assert_int_equal(chains[1].began, 3);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* A function that closes a batch: what is due then runs after it, in the run that is under way. */
+struct closer {
+        struct weir_deferred node;
+        struct bench *bench;
+        unsigned ran_inside;
+};
+
+static void close_inside(struct weir_deferred *node) {
+        struct closer *closer = (struct closer *)node;
+
+        closer->ran_inside = close_batch(closer->bench, 1) + (unsigned)note_runs(&closer->bench->notes[0]);
+}
+
+static void run_goes_on_with_what_comes_due_inside(void **state) {
+        struct closer closer = { .node.fn = close_inside };
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        closer.bench = &bench;
+        weir_epochs_open(&bench.epochs, &bench.batches[0]);
+        assert_true(defer_node(&bench, &closer.node));
+        weir_epochs_open(&bench.epochs, &bench.batches[1]);
+        assert_true(defer(&bench, 0));
+        assert_int_equal(close_batch(&bench, 0), 2);
+        assert_int_equal(closer.ran_inside, 0);
+        assert_int_equal(note_runs(&bench.notes[0]), 1);
+        assert_null(bench.epochs.runners);
         weir_epochs_deinit(&bench.epochs);
 }
 
@@ -296,7 +360,6 @@ static void free_node(struct weir_deferred *node) {
 
 /* The function may free the node: the next one was looked up before. */
 static void functions_may_free_their_nodes(void **state) {
-        struct weir_deferred_list due;
         struct bench bench;
 
         (void)state;
@@ -307,10 +370,9 @@ static void functions_may_free_their_nodes(void **state) {
 
                 assert_non_null(freed);
                 freed->node.fn = free_node;
-                assert_true(weir_epochs_defer(&bench.epochs, &freed->node));
+                assert_true(defer_node(&bench, &freed->node));
         }
-        weir_epochs_close(&bench.epochs, &bench.batches[0], &none, &due);
-        run(&bench.epochs, &due);
+        assert_int_equal(close_batch(&bench, 0), 3);
         assert_null(bench.epochs.runners);
         weir_epochs_deinit(&bench.epochs);
 }
@@ -324,11 +386,12 @@ struct other {
 
 static int run_beside(void *arg) {
         struct other *other = arg;
-        struct weir_deferred_list due = { &other->note.node, &other->note.node };
+        struct weir_runner runner;
 
         other->note.node = (struct weir_deferred){ NULL, note_run };
         REQUIRE(weir_epochs_synchronize(&other->bench->epochs) == 0);
-        run(&other->bench->epochs, &due);
+        REQUIRE(weir_epochs_defer(&other->bench->epochs, &other->note.node, &runner));
+        run(&other->bench->epochs, &runner);
         REQUIRE(note_runs(&other->note) == 1);
         REQUIRE(pthread_equal(other->note.ran_on, pthread_self()));
         return 0;
@@ -345,13 +408,12 @@ static void start_other(struct weir_deferred *node) {
 
 static void runners_are_told_apart(void **state) {
         struct other other = { .node.fn = start_other };
-        struct weir_deferred_list due = { &other.node, &other.node };
         struct bench bench;
 
         (void)state;
         bench_make(&bench);
         other.bench = &bench;
-        run(&bench.epochs, &due);
+        assert_false(defer_node(&bench, &other.node));
         assert_int_equal(note_runs(&other.note), 1);
         assert_null(bench.epochs.runners);
         weir_epochs_deinit(&bench.epochs);
@@ -428,6 +490,8 @@ int main(void) {
                 CASE(every_order_of_closing_is_right),
                 CASE(epoch_passes_with_the_batches_open_at_it),
                 CASE(runs_are_not_nested),
+                CASE(run_gives_what_was_deferred_inside),
+                CASE(run_goes_on_with_what_comes_due_inside),
                 CASE(functions_may_free_their_nodes),
                 CASE(runners_are_told_apart),
                 CASE(synchronize_waits_for_open_batches),
