@@ -5,6 +5,12 @@
 #include "core.h"
 #include "poll.h"
 
+int weir_core_check_life(const struct weir_registry *core, uint32_t life) {
+        if (life == LIFE_FORKED || (core->pid != 0 && core->pid != weir_sys_getpid()))
+                return -ECHILD;
+        return life == LIFE_SHUT ? -ESHUTDOWN : 0;
+}
+
 void weir_core_ref(struct weir_registry *core) {
         /* relaxed: the caller holds a reference, so the core stays */
         atomic_fetch_add_explicit(&core->references, 1, memory_order_relaxed);

@@ -16,11 +16,12 @@
 #include "slot.h"
 #include "sys.h"
 
-/* What the life word reads. It stands on a page of its own that the kernel wipes in a forked child. */
+/* What the life word reads. It stands on a page of its own that the kernel wipes in a forked child, or else is alive BY_PID. */
 enum {
         LIFE_FORKED = 0,
         LIFE_ALIVE = 1,
-        LIFE_SHUT = 2,
+        LIFE_ALIVE_BY_PID = 2,
+        LIFE_SHUT = 3,
 };
 
 struct weir_registry {
@@ -53,16 +54,15 @@ struct weir_registry {
         pthread_mutex_t nest_lock;
 };
 
+/* 0, -ECHILD or -ESHUTDOWN, for a life that is not simply ALIVE. */
+__attribute__((cold, noinline)) int weir_core_check_life(const struct weir_registry *core, uint32_t life);
+
 /* 0, -ECHILD or -ESHUTDOWN. */
 static inline int weir_core_check(const struct weir_registry *core) {
         /* relaxed: who must see the end of the poll synchronizes with its destroyer; a child is a copy */
         uint32_t life = atomic_load_explicit(core->life, memory_order_relaxed);
 
-        if (__builtin_expect(core->pid != 0, 0) && core->pid != weir_sys_getpid())
-                return -ECHILD;
-        if (__builtin_expect(life == LIFE_ALIVE, 1))
-                return 0;
-        return life == LIFE_FORKED ? -ECHILD : -ESHUTDOWN;
+        return __builtin_expect(life == LIFE_ALIVE, 1) ? 0 : weir_core_check_life(core, life);
 }
 
 static inline bool weir_core_is_forked(const struct weir_registry *core) {

@@ -23,7 +23,7 @@ static int open_all(struct weir_registry *core) {
         if (!core->life)
                 return -ENOMEM;
         /* relaxed: nobody else knows the poll yet */
-        atomic_store_explicit(core->life, LIFE_ALIVE, memory_order_relaxed);
+        atomic_store_explicit(core->life, core->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE, memory_order_relaxed);
         set = weir_sys_epoll_create();
         if (set < 0)
                 return set;

@@ -16,7 +16,7 @@ static void life_is_told(void **state) {
         static const struct {
                 uint32_t life;
                 int result;
-        } rows[] = { { LIFE_ALIVE, 0 }, { LIFE_SHUT, -ESHUTDOWN }, { LIFE_FORKED, -ECHILD } };
+        } rows[] = { { LIFE_ALIVE_BY_PID, 0 }, { LIFE_SHUT, -ESHUTDOWN }, { LIFE_FORKED, -ECHILD } };
         struct fixture *fx = *state;
         struct weir_registry *core = fx->registry;
         int pid = core->pid;
@@ -32,8 +32,12 @@ static void life_is_told(void **state) {
                 assert_int_equal(weir_core_check(core), -ECHILD);
                 assert_true(weir_core_is_forked(core));
         }
-        core->pid = pid;
+        core->pid = 0;
         atomic_store(core->life, LIFE_ALIVE);
+        assert_int_equal(weir_core_check(core), 0);
+        assert_false(weir_core_is_forked(core));
+        core->pid = pid;
+        atomic_store(core->life, pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
 }
 
 static void handles_are_references(void **state) {

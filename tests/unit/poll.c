@@ -57,7 +57,7 @@ static void new_poll_is_empty(void **state) {
 
         assert_int_equal(role_of(fx), 0);
         assert_int_equal(atomic_load(&core->references), 1);
-        assert_int_equal(atomic_load(core->life), LIFE_ALIVE);
+        assert_int_equal(atomic_load(core->life), core->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
         assert_int_equal(atomic_load(&core->queue.head), 0);
         assert_int_equal(atomic_load(&core->sets[1]), -1);
         assert_int_equal(atomic_load(&core->outer), -1);

@@ -133,7 +133,7 @@ static void child_is_refused(void **state) {
                 assert_int_equal(call(which, fx->registry, &probe.source), -ECHILD);
                 assert_int_equal(probe.calls[which], 0);
         }
-        atomic_store(fx->registry->life, LIFE_ALIVE);
+        atomic_store(fx->registry->life, fx->registry->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
 }
 
 int main(void) {
