@@ -16,7 +16,7 @@ struct text {
         size_t size, length;
 };
 
-__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void text_add(struct text *text, const char *format, ...) {
         size_t room = text->length < text->size ? text->size - text->length : 0;
         va_list arguments;
         int n;
@@ -28,7 +28,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text, const c
                 text->length += (size_t)n;
 }
 
-static bool begin(struct text *text, char *buffer, size_t size) {
+static bool text_begin(struct text *text, char *buffer, size_t size) {
         if (!buffer && size)
                 return false;
         *text = (struct text){ buffer, size, 0 };
@@ -47,14 +47,14 @@ static void add_names(struct text *text, uint32_t bits, const struct name *names
 
         for (size_t i = 0; i < count; ++i)
                 if (bits & names[i].bit) {
-                        add(text, "%s%s", separator, names[i].text);
+                        text_add(text, "%s%s", separator, names[i].text);
                         separator = "|";
                         bits &= ~names[i].bit;
                 }
         if (bits)
-                add(text, "%s0x%" PRIx32, separator, bits);
+                text_add(text, "%s0x%" PRIx32, separator, bits);
         else if (!*separator)
-                add(text, "none");
+                text_add(text, "none");
 }
 
 static void add_interest(struct text *text, weir_interest interest) {
@@ -78,7 +78,7 @@ static void add_readiness(struct text *text, uint32_t readiness) {
 int weir_interest_format(weir_interest interest, char *buffer, size_t size) {
         struct text text;
 
-        if (!begin(&text, buffer, size))
+        if (!text_begin(&text, buffer, size))
                 return -EINVAL;
         add_interest(&text, interest);
         return (int)text.length;
@@ -87,9 +87,9 @@ int weir_interest_format(weir_interest interest, char *buffer, size_t size) {
 int weir_event_format(const struct weir_event *event, char *buffer, size_t size) {
         struct text text;
 
-        if (!event || !begin(&text, buffer, size))
+        if (!event || !text_begin(&text, buffer, size))
                 return -EINVAL;
-        add(&text, "token=0x%" PRIx64 " readiness=", event->token);
+        text_add(&text, "token=0x%" PRIx64 " readiness=", event->token);
         add_readiness(&text, event->readiness);
         return (int)text.length;
 }
@@ -117,17 +117,18 @@ static void add_slot(struct weir_slot *slot, uint64_t word, uint32_t fd, void *u
         interest |= mode == SLOT_LEVEL ? WEIR_LEVEL : mode == SLOT_ONESHOT ? WEIR_ONESHOT : 0;
         interest |= word & SLOT_EXCLUSIVE ? WEIR_EXCLUSIVE : 0;
         /* relaxed: the token as it was at some moment of the call */
-        add(text, "%6" PRIu32 "  0x%016" PRIx64 "  ", fd, atomic_load_explicit(&slot->token, memory_order_relaxed));
+        text_add(text, "%6" PRIu32 "  0x%016" PRIx64 "  ", fd,
+                 atomic_load_explicit(&slot->token, memory_order_relaxed));
         add_interest(text, interest);
         if (mode == SLOT_ONESHOT) {
-                add(text, "  armed=");
+                text_add(text, "  armed=");
                 add_interest(text, (weir_interest)((word & SLOT_ARMED) >> SLOT_ARMED_SHIFT));
         }
         if (word & SLOT_READY) {
-                add(text, "  pending=");
+                text_add(text, "  pending=");
                 add_readiness(text, weir_ready_to_epoll(word & SLOT_READY));
         }
-        add(text, "\n");
+        text_add(text, "\n");
 }
 
 int weir_registry_format(struct weir_registry *core, char *buffer, size_t size) {
@@ -137,8 +138,8 @@ int weir_registry_format(struct weir_registry *core, char *buffer, size_t size) 
                 return -EINVAL;
         if (weir_core_is_forked(core))
                 return -ECHILD;
-        begin(&text, buffer, size);
-        add(&text, "%6s  %-18s  %s\n", "fd", "token", "interest");
+        text_begin(&text, buffer, size);
+        text_add(&text, "%6s  %-18s  %s\n", "fd", "token", "interest");
         for_each(&core->fds, add_slot, &text);
         return (int)text.length;
 }

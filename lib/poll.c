@@ -160,16 +160,26 @@ struct round {
         bool ghost; /* a ghost showed itself */
 };
 
-/* One fetch from one set. Returns how many entries were filled, the first of which stands, or a negative errno. */
-static int fill_from_set(struct weir_poll *poll, int set, struct epoll_event *entries, unsigned capacity,
-                         int64_t timeout, struct round *round) {
-        int r = weir_sys_epoll_wait(set, entries, capacity, timeout);
-        unsigned count;
+/*
+ * Both sets, after a rebuild that could not be finished. A ghost is in the older one: no sleep is possible then, see wait().
+ * Apart from fill(), so that nothing but the call of the kernel stands between that and its caller.
+ */
+static __attribute__((cold, noinline)) int fetch_from_both(struct weir_poll *poll, struct epoll_event *entries,
+                                                           unsigned capacity) {
+        int current = weir_sets_current(&poll->core), older = weir_sets_older(&poll->core), first, second;
 
-        if (r < 0)
-                return r;
-        round->full |= (unsigned)r == capacity;
-        count = drop_marks(entries, (unsigned)r);
+        poll->older_first = !poll->older_first;
+        first = weir_sys_epoll_wait(poll->older_first ? older : current, entries, capacity, 0);
+        if (first < 0 || (unsigned)first == capacity)
+                return first;
+        second = weir_sys_epoll_wait(poll->older_first ? current : older, entries + first, capacity - (unsigned)first,
+                                     0);
+        return second > 0 ? first + second : first;
+}
+
+/* Takes out what need not be handed out: the mark of the eventfd, and entries until the first that stands. Returns the rest. */
+static unsigned sift(struct weir_poll *poll, struct epoll_event *entries, unsigned count, struct round *round) {
+        count = drop_marks(entries, count);
         while (count) {
                 uint64_t data = entries[0].data.u64;
                 struct weir_slot *slot = weir_core_slot(&poll->core, data);
@@ -181,26 +191,7 @@ static int fill_from_set(struct weir_poll *poll, int set, struct epoll_event *en
                 --count;
                 set_entry(&entries[0], entries[count].events, entries[count].data.u64);
         }
-        return (int)count;
-}
-
-/*
- * One fetch from the kernel. After a rebuild that could not be finished there are two sets, and a ghost is in the older one:
- * no sleep is possible then, see wait().
- */
-static int fill_from_kernel(struct weir_poll *poll, struct epoll_event *entries, unsigned capacity, int64_t timeout,
-                            struct round *round) {
-        int current = weir_sets_current(&poll->core), older = weir_sets_older(&poll->core), first, second;
-
-        if (__builtin_expect(older < 0, 1))
-                return fill_from_set(poll, current, entries, capacity, timeout, round);
-        poll->older_first = !poll->older_first;
-        first = fill_from_set(poll, poll->older_first ? older : current, entries, capacity, 0, round);
-        if (first < 0 || (unsigned)first == capacity)
-                return first;
-        second = fill_from_set(poll, poll->older_first ? current : older, entries + first, capacity - (unsigned)first,
-                               0, round);
-        return second > 0 ? first + second : first;
+        return count;
 }
 
 /* One round: sleeps no longer than timeout, and fills the entries. Returns how many, or a negative errno. */
@@ -214,12 +205,19 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
                 count = fill_from_queue(poll, events->entries, events->capacity);
         if (count < events->capacity) {
                 bool sleep = timeout && !count && !poll->pending && weir_queue_park(queue);
+                unsigned room = events->capacity - count;
 
                 WEIR_YIELD();
-                r = fill_from_kernel(poll, events->entries + count, events->capacity - count, sleep ? timeout : 0,
-                                     round);
-                if (r > 0)
+                if (__builtin_expect(weir_sets_older(&poll->core) < 0, 1))
+                        r = weir_sys_epoll_wait(weir_sets_current(&poll->core), events->entries + count, room,
+                                                sleep ? timeout : 0);
+                else
+                        r = fetch_from_both(poll, events->entries + count, room);
+                if (r > 0) {
+                        round->full = (unsigned)r == room;
+                        r = (int)sift(poll, events->entries + count, (unsigned)r, round);
                         count += (unsigned)r;
+                }
         }
         /* Also when there is no room: from now on a wake needs no system call. */
         count += fill_from_queue(poll, events->entries + count, events->capacity - count);
@@ -309,10 +307,14 @@ int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const str
                 return role & ROLE_GONE ? -ESHUTDOWN : -EBUSY;
 
         /* A function that runs because of the close may fill the object again, and may fork. */
-        while (weir_events_is_open(events) && !weir_core_is_forked(&poll->core))
+        while (r == 0 && weir_events_is_open(events)) {
                 weir_events_clear(events);
-        weir_events_attach(events, &poll->core);
-        r = weir_core_is_forked(&poll->core) ? -ECHILD : wait(poll, events, ns);
+                r = weir_core_is_forked(&poll->core) ? -ECHILD : 0;
+        }
+        if (r == 0) {
+                weir_events_attach(events, &poll->core);
+                r = wait(poll, events, ns);
+        }
         weir_poll_count(&poll->waits);
         leave(poll);
         return r;

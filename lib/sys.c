@@ -68,34 +68,46 @@ int weir_sys_epoll_create(void) {
  * Directly, for thread sanitizer takes libc's epoll_ctl() for a use of the descriptor, ordered by nothing. It may be used by
  * number alone: after its close(2), when the number is another thread's, a deregistration is allowed and removes nothing.
  */
-int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) {
+inline int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) {
         struct epoll_event event = { .events = events, .data.u64 = data };
         int saved = errno;
 
         return result(syscall(SYS_epoll_ctl, set, op, fd, &event), saved);
 }
 
-static int wait_milliseconds(int set, struct epoll_event *events, int capacity, int64_t timeout) {
-        int64_t ms = timeout == WEIR_FOREVER ? -1 : timeout / NS_PER_MS + (timeout % NS_PER_MS != 0);
-
-        if (ms > INT_MAX)
-                ms = INT_MAX; /* 24 days; the caller looks at the clock and waits again */
-        return (int)syscall(SYS_epoll_pwait, set, events, capacity, (int)ms, NULL, (size_t)SIGSET_SIZE);
+/* By the older call where there is one: its four arguments go by registers, and no mask is looked at. It shows in an empty wait. */
+static inline int wait_milliseconds(int set, struct epoll_event *events, unsigned capacity, int ms) {
+#ifdef SYS_epoll_wait
+        return (int)syscall(SYS_epoll_wait, set, events, (int)capacity, ms);
+#else
+        return (int)syscall(SYS_epoll_pwait, set, events, (int)capacity, ms, NULL, (size_t)SIGSET_SIZE);
+#endif
 }
 
-int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
-        int saved = errno;
+static int wait_nanoseconds(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+        struct kernel_timespec ts = { timeout / NS_PER_S, timeout % NS_PER_S };
+        int64_t ms = timeout / NS_PER_MS + (timeout % NS_PER_MS != 0);
         int r;
 
-        if (timeout == WEIR_FOREVER || timeout % NS_PER_MS == 0)
-                return result(wait_milliseconds(set, events, (int)capacity, timeout), saved);
+        if (timeout % NS_PER_MS) {
+                r = (int)syscall(SYS_epoll_pwait2, set, events, (int)capacity, &ts, NULL, (size_t)SIGSET_SIZE);
+                if (r >= 0 || (errno != ENOSYS && errno != EPERM)) /* an old kernel, or a seccomp filter */
+                        return r;
+        }
+        /* No longer than 24 days: the caller looks at the clock and waits again. */
+        return wait_milliseconds(set, events, capacity, ms < INT_MAX ? (int)ms : INT_MAX);
+}
 
-        struct kernel_timespec ts = { timeout / NS_PER_S, timeout % NS_PER_S };
+/*
+ * Inlined, as weir_sys_epoll_ctl() is: after a system call a processor that guards its return predictions mispredicts one
+ * return for each function that was called before.
+ */
+inline int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+        int saved = errno;
 
-        r = (int)syscall(SYS_epoll_pwait2, set, events, (int)capacity, &ts, NULL, (size_t)SIGSET_SIZE);
-        if (r < 0 && (errno == ENOSYS || errno == EPERM)) /* an old kernel, or a seccomp filter */
-                r = wait_milliseconds(set, events, (int)capacity, timeout);
-        return result(r, saved);
+        if (timeout == 0 || timeout == WEIR_FOREVER)
+                return result(wait_milliseconds(set, events, capacity, timeout ? -1 : 0), saved);
+        return result(wait_nanoseconds(set, events, capacity, timeout), saved);
 }
 
 void weir_sys_nap(void) {
