@@ -94,17 +94,20 @@ int weir_event_format(const struct weir_event *event, char *buffer, size_t size)
         return (int)text.length;
 }
 
-/* Calls back for each slot that has memory. */
-static void for_each(struct weir_table *table, void (*fn)(struct weir_slot *, uint64_t word, uint32_t index, void *),
-                     void *userdata) {
-        for (unsigned segment = 0; segment < WEIR_SEGMENTS; ++segment) {
-                uint32_t size = weir_table_segment_size(segment), first = size - weir_table_segment_size(0);
-                struct weir_slot *slots = weir_table_find(table, first);
+/* Calls back for each slot that was ever in use. Returns how many that may be. */
+static uint32_t for_each(struct weir_table *table,
+                         void (*fn)(struct weir_slot *, uint64_t word, uint32_t index, void *), void *userdata) {
+        /* relaxed: what the caller has seen registered is below it */
+        uint32_t limit = atomic_load_explicit(&table->limit, memory_order_relaxed);
 
-                for (uint32_t i = 0; slots && i < size; ++i)
-                        /* relaxed: each word as it was at some moment of the call */
-                        fn(&slots[i], atomic_load_explicit(&slots[i].word, memory_order_relaxed), first + i, userdata);
+        for (uint32_t index = 0; index < limit; ++index) {
+                struct weir_slot *slot = weir_table_find(table, index);
+
+                /* relaxed: each word as it was at some moment of the call */
+                if (slot)
+                        fn(slot, atomic_load_explicit(&slot->word, memory_order_relaxed), index, userdata);
         }
+        return limit;
 }
 
 static void add_slot(struct weir_slot *slot, uint64_t word, uint32_t fd, void *userdata) {
@@ -144,21 +147,15 @@ int weir_registry_format(struct weir_registry *core, char *buffer, size_t size) 
         return (int)text.length;
 }
 
-struct tally {
-        uint64_t registered, capacity;
-};
-
 static void count_slot(struct weir_slot *slot, uint64_t word, uint32_t index, void *userdata) {
-        struct tally *tally = userdata;
+        uint64_t *registered = userdata;
 
         (void)slot;
         (void)index;
-        tally->registered += !!(word & SLOT_REGISTERED);
-        ++tally->capacity;
+        *registered += !!(word & SLOT_REGISTERED);
 }
 
 void weir_registry_stats(struct weir_registry *core, struct weir_stats *ret_stats) {
-        struct tally fds = { .capacity = 0 }, wakers = { .capacity = 0 };
         struct weir_poll *poll = weir_poll_of(core);
         struct weir_counts counts;
         struct weir_stats stats = { .capacity = 0 };
@@ -168,12 +165,9 @@ void weir_registry_stats(struct weir_registry *core, struct weir_stats *ret_stat
         *ret_stats = stats;
         if (!core || weir_core_is_forked(core))
                 return;
-        for_each(&core->fds, count_slot, &fds);
-        for_each(&core->wakers, count_slot, &wakers);
+        stats.capacity = for_each(&core->fds, count_slot, &stats.registered);
+        for_each(&core->wakers, count_slot, &stats.wakers);
         weir_epochs_count(&core->epochs, &counts, &stats.batches);
-        stats.registered = fds.registered;
-        stats.capacity = fds.capacity;
-        stats.wakers = wakers.registered;
         stats.events = counts.events;
         stats.wakes = counts.wakes;
         stats.requeued = counts.requeued;

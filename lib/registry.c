@@ -158,8 +158,7 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
          * knows: if it takes the number, the old registration is over, else it stands, and nothing has changed.
          */
         weir_slot_lock(slot, 0, 0, 0, 0, &word);
-        if (slot->name != (uint32_t)fd)
-                slot->name = (uint32_t)fd;
+        weir_table_name(&core->fds, slot, (uint32_t)fd, (uint32_t)fd);
         registration = word_of(interest);
         /* What may be registered is asked of the set that would have it; otherwise, PAIR(rebuild), see weir_slot_lock(). */
         if (word & SLOT_REGISTERED)

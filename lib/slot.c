@@ -24,7 +24,7 @@ struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
         uint32_t offset;
         unsigned segment = weir_table_segment(index, &offset);
 
-        if (slot || segment >= WEIR_SEGMENTS)
+        if (slot)
                 return slot;
         slots = weir_sys_alloc(segment_bytes(segment));
         if (!slots)
@@ -40,6 +40,17 @@ struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
                 slots = others;
         }
         return slots + offset;
+}
+
+void weir_table_name(struct weir_table *table, struct weir_slot *slot, uint32_t index, uint32_t name) {
+        /* relaxed: a hint */
+        uint32_t limit = atomic_load_explicit(&table->limit, memory_order_relaxed);
+
+        if (slot->name != name)
+                slot->name = name;
+        while (limit <= index && !atomic_compare_exchange_weak_explicit(&table->limit, &limit, index + 1,
+                                                                        memory_order_relaxed, memory_order_relaxed))
+                ;
 }
 
 void weir_table_free(struct weir_table *table) {

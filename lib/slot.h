@@ -91,22 +91,26 @@ struct weir_slot {
         uint32_t name;          /* low bits of its data; written once, under the lock, before it is ever linked */
 };
 
-/* Segments double in size: they cover every descriptor that data can hold, and none is ever moved. */
+/*
+ * Segments double in size: they cover every descriptor that data can hold, and none is ever moved. The first one has nearly
+ * every descriptor there is, so that it is found at once; it is address space, of which only the pages in use take room.
+ */
 #ifndef WEIR_FIRST_SEGMENT_SHIFT
-#define WEIR_FIRST_SEGMENT_SHIFT 6
+#define WEIR_FIRST_SEGMENT_SHIFT 15
 #endif
 #define WEIR_SEGMENTS (27 - WEIR_FIRST_SEGMENT_SHIFT)
 
 struct weir_table {
         _Atomic(struct weir_slot *) segments[WEIR_SEGMENTS];
+        _Atomic(uint32_t) limit; /* above every index that was ever named; spares who looks at all slots the rest */
 };
 
 static inline unsigned weir_table_segment(uint32_t index, uint32_t *ret_offset) {
         uint32_t x = index + (UINT32_C(1) << WEIR_FIRST_SEGMENT_SHIFT);
-        unsigned segment = 31U - (unsigned)__builtin_clz(x) - WEIR_FIRST_SEGMENT_SHIFT;
+        unsigned highest = 31U ^ (unsigned)__builtin_clz(x); /* as compilers know the number of the highest bit */
 
-        *ret_offset = x - (UINT32_C(1) << (segment + WEIR_FIRST_SEGMENT_SHIFT));
-        return segment;
+        *ret_offset = x ^ (UINT32_C(1) << highest);
+        return highest - WEIR_FIRST_SEGMENT_SHIFT;
 }
 
 static inline uint32_t weir_table_segment_size(unsigned segment) {
@@ -115,18 +119,20 @@ static inline uint32_t weir_table_segment_size(unsigned segment) {
 
 /* The slot of an index that DATA_INDEX can hold, or NULL when there is no memory for it yet. */
 static inline struct weir_slot *weir_table_find(struct weir_table *table, uint32_t index) {
-        uint32_t offset;
-        unsigned segment = weir_table_segment(index, &offset);
+        uint32_t offset = index;
+        unsigned segment = 0;
         struct weir_slot *slots;
 
-        if (segment >= WEIR_SEGMENTS)
-                return NULL;
+        if (__builtin_expect(index >= weir_table_segment_size(0), 0))
+                segment = weir_table_segment(index, &offset);
         /* PAIR(segment): weir_table_make() publishes zeroed slots. */
         slots = atomic_load_explicit(&table->segments[segment], WEIR_ACQUIRE(segment_find));
         return slots ? slots + offset : NULL;
 }
 
 struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index); /* NULL when out of memory */
+/* With its lock held: a slot gets its name, the low bits of its data, before it is registered for the first time. */
+void weir_table_name(struct weir_table *table, struct weir_slot *slot, uint32_t index, uint32_t name);
 void weir_table_free(struct weir_table *table);
 
 /* ready bits from and to those of epoll(7): all but RDHUP are the same. */

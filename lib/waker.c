@@ -64,8 +64,7 @@ int weir_waker_create(struct weir_registry *core, weir_token token, struct weir_
         waker->slot = weir_table_find(&core->wakers, waker->index);
 
         weir_slot_lock(waker->slot, 0, 0, 0, 0, &word);
-        if (!waker->slot->name)
-                waker->slot->name = (uint32_t)DATA_WAKER | waker->index;
+        weir_table_name(&core->wakers, waker->slot, waker->index, (uint32_t)DATA_WAKER | waker->index);
         /* PAIR(token): weir_slot_take() */
         atomic_store_explicit(&waker->slot->token, token, WEIR_RELEASE(waker_token));
         weir_slot_unlock(waker->slot, 0, SLOT_REGISTERED | SLOT_WAKER | (uint64_t)EPOLLIN << SLOT_ASKED_SHIFT, 0);

@@ -324,7 +324,7 @@ struct weir_stats {
         uint64_t registered;     /* descriptors registered */
         uint64_t wakers;         /* wakers alive */
         uint64_t batches;        /* batches open */
-        uint64_t capacity;       /* descriptors for which memory is set aside, 32 bytes each */
+        uint64_t capacity;       /* above the highest descriptor ever registered: 32 bytes each, in the pages in use */
         uint64_t waits;          /* waits that returned a batch, 0 or -EINTR */
         uint64_t events;         /* events handed out */
         uint64_t stale;          /* events fetched and dropped, because their registration had gone */

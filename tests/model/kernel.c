@@ -296,6 +296,8 @@ static void *zeroed_poll(void) {
                 atomic_init(&core->fds.segments[i], NULL);
                 atomic_init(&core->wakers.segments[i], NULL);
         }
+        atomic_init(&core->fds.limit, 0);
+        atomic_init(&core->wakers.limit, 0);
         atomic_init(&core->references, 0);
         atomic_init(&core->queue.head, 0);
         atomic_init(&core->eventfd_writes, 0);
