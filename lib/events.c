@@ -11,7 +11,7 @@
 #include <limits.h>
 
 /* How far ahead the slot of an entry is brought into the cache. */
-#define PREFETCH 4
+#define PREFETCH 16
 
 static size_t size_of(unsigned capacity) {
         return sizeof(struct weir_events) + capacity * sizeof(struct epoll_event);
@@ -71,12 +71,13 @@ void weir_events_clear(struct weir_events *events) {
         if (!events || !weir_events_is_open(events))
                 return;
         life = weir_core_check(events->core);
+        if (life == 0)
+                requeue(events);
+        events->count = events->cursor;
         if (life == -ECHILD) {
                 events->batch.number = 0; /* the lists are the parent's, and may have been caught half changed */
                 return;
         }
-        if (life == 0)
-                requeue(events);
         /* The functions may destroy the object. */
         if (weir_epochs_close(&events->core->epochs, &events->batch, &events->counts, &runner))
                 weir_core_run(events->core, &runner);
@@ -90,24 +91,18 @@ void weir_events_destroy(struct weir_events *events) {
         weir_sys_free(events, size_of(events->capacity));
 }
 
-bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) {
-        pthread_t self;
-
-        if (!events || !ret_event || !weir_events_is_open(events) || weir_core_check(events->core) < 0)
+/* What comes next, whatever it is. Never inlined: the registers it saves would cost every plain event. */
+static __attribute__((noinline)) bool next_of_any_kind(struct weir_events *events, struct weir_event *ret_event) {
+        /* A closed batch has nothing left to read. */
+        if (events->cursor == events->count || weir_core_check(events->core) < 0)
                 return false;
-
         /* relaxed: a hint for weir_synchronize() */
-        self = pthread_self();
-        if (!pthread_equal(atomic_load_explicit(&events->batch.reader, memory_order_relaxed), self))
-                atomic_store_explicit(&events->batch.reader, self, memory_order_relaxed);
-
+        atomic_store_explicit(&events->batch.reader, pthread_self(), memory_order_relaxed);
         while (events->cursor < events->count) {
                 const struct epoll_event *entry = &events->entries[events->cursor++];
                 uint64_t data = entry->data.u64;
                 struct weir_slot *slot = weir_core_slot(events->core, data);
 
-                if (events->cursor + PREFETCH < events->count)
-                        __builtin_prefetch(weir_core_slot(events->core, entry[1 + PREFETCH].data.u64), 1);
                 if (!slot)
                         continue;
                 if (weir_slot_take(slot, data, entry->events, ret_event)) {
@@ -118,6 +113,30 @@ bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) 
                 events->counts.stale += weir_slot_is_stale(slot, data);
         }
         return false;
+}
+
+/*
+ * Most entries are plain, and take few instructions: next_of_any_kind() is for the others, and for the first of a batch. The
+ * slot of one that follows is brought into the cache: with many descriptors it is not there.
+ */
+bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) {
+        const struct epoll_event *entry;
+        struct weir_slot *slot;
+
+        if (!events || !ret_event)
+                return false;
+        if (events->cursor == 0 || events->cursor == events->count || weir_core_check(events->core) < 0)
+                return next_of_any_kind(events, ret_event);
+        entry = &events->entries[events->cursor];
+        if (events->count - events->cursor > PREFETCH)
+                __builtin_prefetch(weir_table_find(&events->core->fds, entry[PREFETCH].data.u64 & DATA_INDEX), 1);
+        slot = weir_table_find(&events->core->fds, entry->data.u64 & DATA_INDEX);
+        /* A waker's entry has no events: what is found for it here is not looked at. */
+        if (!entry->events || !slot || !weir_slot_take_plain(slot, entry->data.u64, entry->events, ret_event))
+                return next_of_any_kind(events, ret_event);
+        ++events->cursor;
+        ++events->counts.events;
+        return true;
 }
 
 unsigned weir_events_capacity(const struct weir_events *events) {

@@ -142,12 +142,8 @@ void weir_slot_invalidate(struct weir_slot *slot) {
 
 /* ---------------------------------------------------------------- from the fetch to the hand-out */
 
-static inline bool is_stale(uint64_t word, uint64_t data) {
-        return WEIR_CHECK(filter, (word ^ data) >= SLOT_GENERATION);
-}
-
 bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
-        return is_stale(atomic_load_explicit(&slot->word, memory_order_relaxed), data);
+        return weir_slot_is_other(atomic_load_explicit(&slot->word, memory_order_relaxed), data);
 }
 
 /*
@@ -193,29 +189,21 @@ static uint64_t after_hand_out(uint64_t word, uint64_t ready) {
 }
 
 bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event) {
-        /* PAIR(registration): what was written before register, reregister, rearm or wake. */
-        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(take_word)), ready, next;
+        uint64_t word, next, ready;
         weir_token token;
 
-        for (;;) {
-                if (WEIR_CHECK(take_filter, is_stale(word, data))) {
-                        if (note_stale(slot, &word, data, events))
-                                continue;
-                        return false;
-                }
+        if (events && weir_slot_take_plain(slot, data, events, ret_event))
+                return true;
+        /* PAIR(registration): what was written before register, reregister, rearm or wake. */
+        word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(take_word));
+        do {
+                while (WEIR_CHECK(take_filter, weir_slot_is_other(word, data)))
+                        if (!note_stale(slot, &word, data, events))
+                                return false;
                 WEIR_YIELD();
                 /* PAIR(token): a token stored later brings the change of generation before it. */
                 token = atomic_load_explicit(&slot->token, WEIR_ACQUIRE(take_token));
                 WEIR_YIELD();
-                if (events && !weir_slot_is_latched(word)) {
-                        /* relaxed: comes after the token by the acquire above */
-                        word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-                        if (WEIR_CHECK(take_filter_again, is_stale(word, data)))
-                                return false;
-                        ret_event->token = token;
-                        ret_event->readiness = events;
-                        return true;
-                }
                 next = with_events(word, events);
                 ready = weir_slot_deliverable(next);
                 if (ready)
@@ -224,10 +212,8 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
                  * Success proves that the word, and so the generation, was the same before and after the token.
                  * PAIR(rearm): the one-shot goes from the thread that called weir_rearm() to the one that takes the event.
                  */
-                if (next == word || atomic_compare_exchange_strong_explicit(
-                                            &slot->word, &word, next, WEIR_ACQ_REL(take), WEIR_ACQUIRE(take_word)))
-                        break;
-        }
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(take),
+                                                          WEIR_ACQUIRE(take_word)));
         if (!ready)
                 return false;
         ret_event->token = token;
@@ -243,7 +229,7 @@ bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool
         uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(peek_word)), next;
 
         for (;;) {
-                if (!is_stale(word, data)) {
+                if (!weir_slot_is_other(word, data)) {
                         next = with_events(word, events);
                         if (!weir_slot_is_latched(word) || weir_slot_deliverable(next))
                                 return true;
@@ -271,7 +257,7 @@ bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
         uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(offer_word)), next;
 
         do {
-                while (WEIR_CHECK(offer_filter, is_stale(word, data)))
+                while (WEIR_CHECK(offer_filter, weir_slot_is_other(word, data)))
                         if (!note_stale(slot, &word, data, events))
                                 return false;
                 next = with_events(word, events);

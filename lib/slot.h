@@ -149,6 +149,11 @@ static inline bool weir_slot_is_latched(uint64_t word) {
         return word & SLOT_ONESHOT; /* a bit of SLOT_WAKER, too */
 }
 
+/* Whether an entry is of another generation than the word: the comparison at the heart of the filter. */
+static inline bool weir_slot_is_other(uint64_t word, uint64_t data) {
+        return WEIR_CHECK(filter, (word ^ data) >= SLOT_GENERATION);
+}
+
 /* What of ready may be handed out now. */
 static inline uint64_t weir_slot_deliverable(uint64_t word) {
         bool oneshot = (word & SLOT_MODE) == SLOT_ONESHOT;
@@ -199,6 +204,31 @@ bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data);
 
 /* Hands the entry out, if its registration still stands: the filter. */
 bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event);
+
+/*
+ * The same for the entry that is met most: fetched, so events is not 0, of an edge- or level-triggered registration, and it
+ * still stands. False: nothing was done, weir_slot_take() is to be asked.
+ */
+static inline bool weir_slot_take_plain(struct weir_slot *slot, uint64_t data, uint32_t events,
+                                        struct weir_event *ret_event) {
+        /* PAIR(registration): what was written before register or reregister. */
+        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(take_plain_word));
+        weir_token token;
+
+        if (weir_slot_is_other(word, data) || weir_slot_is_latched(word))
+                return false;
+        WEIR_YIELD();
+        /* PAIR(token): a token stored later brings the change of generation before it. */
+        token = atomic_load_explicit(&slot->token, WEIR_ACQUIRE(take_plain_token));
+        WEIR_YIELD();
+        /* relaxed: comes after the token by the acquire above */
+        word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+        if (WEIR_CHECK(take_plain_again, weir_slot_is_other(word, data)))
+                return false;
+        ret_event->token = token;
+        ret_event->readiness = events;
+        return true;
+}
 
 /*
  * Whether the entry would be handed out now. If not, it is done with: a one-shot's is latched, a stale one's is noted,
