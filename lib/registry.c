@@ -111,13 +111,21 @@ static struct weir_slot *make(struct weir_registry *core, int fd, int *ret_error
         return slot;
 }
 
-/* Begins the registration that the kernel has taken, two generations after word. Gives up the lock. */
-static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t clear, uint64_t registration,
+/*
+ * Begins the registration that the kernel has taken, two generations after word. Gives up the lock. Of a slot without a
+ * registration no entry is handed out, so the token can be stored at once.
+ */
+static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t word, uint64_t registration,
                   weir_token token) {
-        weir_slot_invalidate(slot);
+        uint64_t generations = 2 * SLOT_GENERATION;
+
+        if (word & SLOT_REGISTERED) {
+                weir_slot_invalidate(slot);
+                generations = SLOT_GENERATION;
+        }
         /* PAIR(token): weir_slot_take() reads it between two looks at the word. */
         atomic_store_explicit(&slot->token, token, WEIR_RELEASE(begin_token));
-        if (weir_slot_unlock(slot, clear, registration, SLOT_GENERATION))
+        if (weir_slot_unlock(slot, SLOT_HOME | SLOT_REGISTRATION, registration, generations))
                 weir_core_push(core, slot);
 }
 
@@ -169,7 +177,7 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         if (r < 0)
                 weir_registry_unlock(core, slot, 0, 0);
         else
-                begin(core, slot, SLOT_HOME, registration, token);
+                begin(core, slot, word, registration, token);
         return r;
 }
 
@@ -194,7 +202,7 @@ int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_i
         if (r < 0)
                 weir_registry_unlock(core, slot, 0, 0);
         else
-                begin(core, slot, 0, registration, token);
+                begin(core, slot, word, registration | (word & SLOT_HOME), token);
         return r;
 }
 
