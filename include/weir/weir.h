@@ -22,6 +22,18 @@
  *              are close-on-exec; a wait may open one, so put a duplicate on a number that is open, not on one just closed.
  *   Ordering   What a thread wrote before it called is visible to the thread that takes the event which results.
  *
+ * Parameters, where a call says no more of them. A null pointer gets -EINVAL; a call that returns no int takes it quietly.
+ *   poll      not yet destroyed
+ *   registry  borrowed from weir_poll_registry(), or a clone
+ *   events    the room for a batch; one thread at a time
+ *   event     as weir_events_next() gave it
+ *   waker     not yet destroyed
+ *   source    with its operations set
+ *   fd        a descriptor; borrowed
+ *   token     the caller's mark
+ *   interest  directions and mode
+ *   ret_*     where the result goes; untouched on failure
+ *
  * Which calls may run against which. + any time; - the caller keeps them apart.
  *
  *                           wait   next, clear     registry calls,   release of   destroy of   destroy of
@@ -94,14 +106,19 @@ typedef uint32_t weir_interest;
 #define WEIR_ONESHOT   UINT32_C(0x200) /* one event, then silence until weir_rearm() or weir_reregister() */
 #define WEIR_EXCLUSIVE UINT32_C(0x400) /* of several polls that watch it, wake one (EPOLLEXCLUSIVE); register only */
 
-/* One event. readiness holds epoll(7) bits; ask the weir_event_is_*() functions. */
+/* One event. */
 struct weir_event {
-        weir_token token;
-        uint32_t readiness;
+        weir_token token;   /* of the registration or the waker */
+        uint32_t readiness; /* epoll(7) bits; ask the weir_event_is_*() functions */
 };
 
-/* A pointer as a token and back. The pointer is not looked at. */
+/*
+ * A pointer as a token. It is not looked at.
+ *   ptr  any pointer, NULL included
+ */
 WEIR_PUBLIC weir_token weir_ptr_token(const void *ptr);
+
+/* The pointer that weir_ptr_token() made a token of. */
 WEIR_PUBLIC void *weir_token_ptr(weir_token token);
 
 /* ---------------------------------------------------------------- poll */
@@ -155,7 +172,7 @@ WEIR_PUBLIC struct weir_registry *weir_registry_clone(struct weir_registry *regi
 /* Gives one cloned handle back. Not for the handle borrowed from weir_poll_registry(). Registrations stay. */
 WEIR_PUBLIC void weir_registry_release(struct weir_registry *registry);
 
-/* As weir_poll_fd(). */
+/* The descriptor of weir_poll_fd(), by a handle of the registry; all that is said there holds. */
 WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
 
 /*
@@ -163,12 +180,12 @@ WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
  *   fd        borrowed; deregister it before closing it, or after, or register its number anew
  *   token     comes back with each event
  *   interest  directions and mode
- * Errors: -EBADF fd is not open; -EEXIST it is registered here already, and that registration is untouched; -EPERM it
- * cannot be polled (a regular file); -EINVAL also for the poll's own descriptor; -ELOOP too deep a nesting of epoll
- * sets; -ENOSPC the user's limit of watches (/proc/sys/fs/epoll/max_user_watches); -ENOMEM.
  * The first registration of a descriptor number may allocate, later ones never do.
  * If a number was closed, registered for another file, closed again without deregister, and then made a duplicate of the
  * first file, which some other duplicate kept alive, the kernel cannot tell the two: deregister it before.
+ * Errors: -EBADF fd is not open; -EEXIST it is registered here already, and that registration is untouched; -EPERM it
+ * cannot be polled (a regular file); -EINVAL also for the poll's own descriptor; -ELOOP too deep a nesting of epoll
+ * sets; -ENOSPC the user's limit of watches (/proc/sys/fs/epoll/max_user_watches); -ENOMEM.
  */
 WEIR_PUBLIC int weir_register(struct weir_registry *registry, int fd, weir_token token, weir_interest interest);
 
@@ -212,7 +229,7 @@ struct weir_source_ops;
 
 /* Anything made of descriptors or wakers that can register itself. Embed it and find the rest by its address. */
 struct weir_source {
-        const struct weir_source_ops *ops;
+        const struct weir_source_ops *ops; /* what it does; set by whoever makes it */
 };
 
 /*
@@ -220,8 +237,11 @@ struct weir_source {
  * one leaves nothing half registered. A member may be NULL: then that call returns -EINVAL.
  */
 struct weir_source_ops {
+        /* for weir_source_register() */
         int (*register_source)(struct weir_registry *, struct weir_source *, weir_token, weir_interest);
+        /* for weir_source_reregister() */
         int (*reregister_source)(struct weir_registry *, struct weir_source *, weir_token, weir_interest);
+        /* for weir_source_deregister() */
         int (*deregister_source)(struct weir_registry *, struct weir_source *);
 };
 
@@ -236,8 +256,8 @@ WEIR_PUBLIC int weir_source_deregister(struct weir_registry *registry, struct we
 
 /* A node to embed in what is to be freed. Its members are the library's between weir_defer() and the call of fn. */
 struct weir_deferred {
-        struct weir_deferred *next;
-        void (*fn)(struct weir_deferred *node);
+        struct weir_deferred *next;             /* the library's */
+        void (*fn)(struct weir_deferred *node); /* the library's */
 };
 
 /*
@@ -261,13 +281,17 @@ WEIR_PUBLIC int weir_synchronize(struct weir_registry *registry);
 /* The present moment; weir_epoch_passed() tells when every batch open at it is closed. 0 for NULL and in a child. */
 WEIR_PUBLIC weir_epoch weir_epoch_now(struct weir_registry *registry);
 
-/* Whether every batch that was open at that weir_epoch_now() is closed. If so, ordered as in weir_defer(). */
+/*
+ * Whether every batch that was open at that weir_epoch_now() is closed. If so, ordered as in weir_defer().
+ *   epoch  from weir_epoch_now(), of the same poll
+ */
 WEIR_PUBLIC bool weir_epoch_passed(struct weir_registry *registry, weir_epoch epoch);
 
 /* ---------------------------------------------------------------- events */
 
 /*
- * Makes room for a batch of up to capacity events (at least 1). It may be used with one poll after another.
+ * Makes room for a batch. It may be used with one poll after another.
+ *   capacity  how many events a batch holds at most; at least 1
  * Ownership: the caller destroys *ret_events. Errors: -EINVAL also for a capacity that epoll_wait(2) refuses; -ENOMEM.
  */
 WEIR_PUBLIC int weir_events_create(unsigned capacity, struct weir_events **ret_events);
@@ -341,12 +365,20 @@ struct weir_stats {
 WEIR_PUBLIC void weir_registry_stats(struct weir_registry *registry, struct weir_stats *ret_stats);
 
 /*
- * Write a value as text, always terminated if size is not 0. buffer may be NULL if size is 0. They return the length
- * of the whole text as snprintf(3) does, or -EINVAL.
- * weir_registry_format() writes a table, a line per descriptor; other calls may run meanwhile. -ECHILD in a child.
+ * Writes a value as text, always terminated if size is not 0.
+ *   buffer  where the text goes; NULL if size is 0
+ *   size    of the buffer, in bytes
+ * Returns the length of the whole text, as snprintf(3) does. Errors: -EINVAL alone; a forked child may call them.
  */
 WEIR_PUBLIC int weir_interest_format(weir_interest interest, char *buffer, size_t size);
 WEIR_PUBLIC int weir_event_format(const struct weir_event *event, char *buffer, size_t size);
+
+/*
+ * Writes a table of what is registered, a line per descriptor. Other calls may run meanwhile.
+ *   buffer  where the text goes, always terminated if size is not 0; NULL if size is 0
+ *   size    of the buffer, in bytes
+ * Returns the length of the whole text, as snprintf(3) does.
+ */
 WEIR_PUBLIC int weir_registry_format(struct weir_registry *registry, char *buffer, size_t size);
 
 #ifdef __cplusplus
