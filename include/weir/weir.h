@@ -94,7 +94,8 @@ typedef uint64_t weir_epoch;
 
 /*
  * What a registration asks for: one or more directions, and at most one of the modes LEVEL and ONESHOT.
- * Without either it is edge-triggered: an event for each new readiness; read or write until -EAGAIN.
+ * Without either it is edge-triggered: an event for each new readiness; read or write until -EAGAIN. A short count is not
+ * enough there: the end of a stream may have come with the data, in the same edge. (It is enough for weir_rearm().)
  * Refused with -EINVAL: unknown bits, no direction, LEVEL with ONESHOT, EXCLUSIVE with ONESHOT or PRIORITY.
  */
 typedef uint32_t weir_interest;
