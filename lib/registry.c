@@ -63,7 +63,7 @@ static bool is_own(struct weir_registry *core, int fd) {
                fd == atomic_load_explicit(&core->sets[1], memory_order_relaxed);
 }
 
-inline int weir_registry_ctl(struct weir_registry *core, int home, int op, int fd, uint64_t word) {
+WEIR_INLINE int weir_registry_ctl(struct weir_registry *core, int home, int op, int fd, uint64_t word) {
         uint64_t data =
                 (word & ~(SLOT_GENERATION - 1)) | ((word & SLOT_MODE) == SLOT_LEVEL ? DATA_LEVEL : 0) | (uint64_t)fd;
         int r;

@@ -68,7 +68,7 @@ int weir_sys_epoll_create(void) {
  * Directly, for thread sanitizer takes libc's epoll_ctl() for a use of the descriptor, ordered by nothing. It may be used by
  * number alone: after its close(2), when the number is another thread's, a deregistration is allowed and removes nothing.
  */
-inline int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) {
+WEIR_INLINE int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) {
         struct epoll_event event = { .events = events, .data.u64 = data };
         int saved = errno;
 
@@ -98,11 +98,7 @@ static int wait_nanoseconds(int set, struct epoll_event *events, unsigned capaci
         return wait_milliseconds(set, events, capacity, ms < INT_MAX ? (int)ms : INT_MAX);
 }
 
-/*
- * Inlined, as weir_sys_epoll_ctl() is: after a system call a processor that guards its return predictions mispredicts one
- * return for each function that was called before.
- */
-inline int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
         int saved = errno;
 
         if (timeout == 0 || timeout == WEIR_FOREVER)

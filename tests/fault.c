@@ -20,9 +20,6 @@
 #define weir_sys_getpid         real_getpid
 #define weir_sys_futex_wait     real_futex_wait
 #define weir_sys_futex_wake_all real_futex_wake_all
-/* Those that sys.c defines as inline are external by a declaration before. */
-int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data);
-int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout);
 #include "../lib/sys.c" /* by its path: tests have files of the same name */
 #undef weir_sys_epoll_create
 #undef weir_sys_epoll_ctl
