@@ -101,8 +101,11 @@ void weir_poll_destroy(struct weir_poll *poll) {
                 weir_queue_shut(&core->queue);
                 weir_core_signal(core);
                 WEIR_YIELD();
-                /* PAIR(role): the waiter that clears HELD finds GONE, or this finds HELD cleared, with all that the waiter did. */
-                if (atomic_fetch_or_explicit(&poll->role, ROLE_GONE, WEIR_ACQ_REL(role_gone)) & ROLE_HELD)
+                /*
+                 * PAIR(role): the waiter that clears HELD finds GONE and all that this did, or this finds HELD cleared. What the
+                 * waiter did then comes before the end by the reference that its events object holds.
+                 */
+                if (atomic_fetch_or_explicit(&poll->role, ROLE_GONE, WEIR_RELEASE(role_gone)) & ROLE_HELD)
                         return;
         }
         weir_core_unref(core);

@@ -53,7 +53,10 @@ bool weir_queue_park(struct weir_queue *queue) {
                         return false;
                 if (head & QUEUE_PARKED)
                         return true;
-                /* relaxed: the word alone decides whether the push or the park came first; it carries nothing else */
+                /*
+                 * relaxed: the word alone decides whether the push or the park came first; it carries nothing else.
+                 * PAIR(shut): weir_queue_shut(), likewise.
+                 */
         } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, head | QUEUE_PARKED,
                                                           memory_order_relaxed, memory_order_relaxed));
         return true;
@@ -80,6 +83,9 @@ void weir_queue_nest(struct weir_queue *queue) {
 }
 
 void weir_queue_shut(struct weir_queue *queue) {
-        /* relaxed: as in weir_queue_nest() */
-        atomic_fetch_or_explicit(&queue->head, QUEUE_SHUT, memory_order_relaxed);
+        /*
+         * PAIR(shut): weir_queue_park() comes after this, or the signal that follows comes after the parking and ends the sleep.
+         * Acquire, so that the signal is not seen first.
+         */
+        atomic_fetch_or_explicit(&queue->head, QUEUE_SHUT, WEIR_ACQUIRE(shut));
 }

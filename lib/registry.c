@@ -71,8 +71,11 @@ WEIR_INLINE int weir_registry_ctl(struct weir_registry *core, int home, int op, 
         if (is_own(core, fd))
                 return -EBADF; /* it was closed and is the poll's now */
         WEIR_YIELD();
-        /* PAIR(rebuild): weir_sets_rebuild() opens a set before it says so, and closes one after all have moved out. */
-        r = weir_sys_epoll_ctl(atomic_load_explicit(&core->sets[home], WEIR_ACQUIRE(set_of_home)), op, fd,
+        /*
+         * relaxed: who knows the home, from the core or from the slot, knows what weir_sets_rebuild() did before it said so; a
+         * set is closed after all have moved out.
+         */
+        r = weir_sys_epoll_ctl(atomic_load_explicit(&core->sets[home], memory_order_relaxed), op, fd,
                                epoll_events(word), data);
         WEIR_YIELD();
         return r;
@@ -259,13 +262,12 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
         if (!slot)
                 return not_registered(fd);
 
-        /* PAIR(registration): a refused call, too, comes after the one that made it so. */
-        word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(rearm_word));
-        for (;;) {
-                if (WEIR_CHECK(rearm_locked, word & SLOT_LOCKED)) {
+        do {
+                /* PAIR(registration): a refused call, too, comes after the one that made it so. */
+                word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(rearm_word));
+                /* While a call replaces the registration, the word may show none. */
+                while (WEIR_CHECK(rearm_locked, word & SLOT_LOCKED))
                         word = weir_slot_await(slot, word);
-                        continue;
-                }
                 if (!(word & SLOT_REGISTERED))
                         return not_registered(fd);
                 if ((word & SLOT_MODE) != SLOT_ONESHOT)
@@ -276,14 +278,12 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
                 next |= weir_slot_link_for(word, next);
                 WEIR_YIELD();
                 /*
-                 * PAIR(rearm): the next taker of the one-shot sees what this one did, weir_slot_take(); readiness that was
-                 * latched meanwhile is in word, weir_slot_peek().
-                 * PAIR(linked): as in weir_slot_offer().
+                 * PAIR(rearm): the next taker of the one-shot sees what this one did, weir_slot_take(). Readiness that was
+                 * latched meanwhile is in word; of this step and one that latches, one reads the other's.
+                 * PAIR(linked): as in weir_slot_offer(), when the bit is set.
                  */
-                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(rearm),
-                                                            WEIR_ACQUIRE(rearm_word)))
-                        break;
-        }
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(rearm),
+                                                          memory_order_relaxed));
         if (next & ~word & SLOT_LINKED)
                 weir_core_push(core, slot);
         return 0;

@@ -69,9 +69,12 @@ static bool begin_rebuild(struct weir_registry *core) {
         if (r < 0)
                 weir_sys_close(set);
         else {
-                /* PAIR(rebuild): weir_registry_ctl() uses the set that the home names. */
-                atomic_store_explicit(&core->sets[home], set, WEIR_RELEASE(set_new));
-                /* PAIR(rebuild): sequentially consistent, see weir_table_make() and weir_slot_lock(). */
+                /* relaxed: the next step publishes it */
+                atomic_store_explicit(&core->sets[home], set, memory_order_relaxed);
+                /*
+                 * PAIR(rebuild): sequentially consistent, see weir_table_make() and weir_slot_lock(). weir_registry_ctl() uses
+                 * the set that the home names.
+                 */
                 atomic_store_explicit(&core->home, home, WEIR_SEQ_CST(home_new, release));
         }
         pthread_mutex_unlock(&core->nest_lock);

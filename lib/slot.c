@@ -20,7 +20,7 @@ static size_t segment_bytes(unsigned segment) {
 }
 
 struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
-        struct weir_slot *slot = weir_table_find(table, index), *slots, *others = NULL;
+        struct weir_slot *slot = weir_table_find(table, index), *slots, *none = NULL;
         uint32_t offset;
         unsigned segment = weir_table_segment(index, &offset);
 
@@ -34,12 +34,11 @@ struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
          * PAIR(rebuild): sequentially consistent with weir_sets_rebuild(), which publishes the new set and then looks
          * for segments, while a registration publishes its segment and then looks for the set.
          */
-        if (!atomic_compare_exchange_strong_explicit(&table->segments[segment], &others, slots,
-                                                     WEIR_SEQ_CST(segment_make, acq_rel), WEIR_ACQUIRE(segment_lost))) {
-                weir_sys_free(slots, segment_bytes(segment));
-                slots = others;
-        }
-        return slots + offset;
+        if (atomic_compare_exchange_strong_explicit(&table->segments[segment], &none, slots,
+                                                    WEIR_SEQ_CST(segment_make, acq_rel), memory_order_relaxed))
+                return slots + offset;
+        weir_sys_free(slots, segment_bytes(segment));
+        return weir_table_find(table, index); /* which another thread made */
 }
 
 void weir_table_name(struct weir_table *table, struct weir_slot *slot, uint32_t index, uint32_t name) {
@@ -78,14 +77,13 @@ uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
 
 bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
                     uint64_t *ret_word) {
-        /* PAIR(registration): a refused call, too, comes after the one that made it so. */
-        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(refused));
+        uint64_t word;
 
-        for (;;) {
-                if (word & SLOT_LOCKED) {
+        do {
+                /* PAIR(registration): a refused call, too, comes after the one that made it so. */
+                word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(refused));
+                while (word & SLOT_LOCKED)
                         word = weir_slot_await(slot, word);
-                        continue;
-                }
                 WEIR_YIELD();
                 if ((word & mask) != value) {
                         *ret_word = word;
@@ -97,13 +95,11 @@ bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint6
                  * PAIR(rebuild): sequentially consistent, for weir_register() looks for the current set after this, while
                  * weir_sets_rebuild() changes it and then looks for registrations.
                  */
-                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, ((word & ~clear) | SLOT_LOCKED) + add,
-                                                            WEIR_SEQ_CST(lock, acq_rel), WEIR_ACQUIRE(refused))) {
-                        WEIR_YIELD();
-                        *ret_word = word;
-                        return true;
-                }
-        }
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, ((word & ~clear) | SLOT_LOCKED) + add,
+                                                          WEIR_SEQ_CST(lock, acq_rel), memory_order_relaxed));
+        WEIR_YIELD();
+        *ret_word = word;
+        return true;
 }
 
 bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint64_t generations) {
@@ -120,7 +116,7 @@ bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint
                 /*
                  * PAIR(lock): weir_slot_lock() of the next holder.
                  * PAIR(registration): weir_slot_take() sees the token, and what the caller wrote before it called.
-                 * PAIR(linked): as in weir_slot_offer().
+                 * PAIR(linked): as in weir_slot_offer(), when the bit is set.
                  */
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(unlock),
                                                           memory_order_relaxed));
@@ -150,21 +146,15 @@ bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
  * A call that begins a generation tells the kernel first, so that a refusal leaves nothing to put back. An event of the new
  * generation may then be fetched before the slot has it, or before this thread sees that: it is early, not stale. The mark
  * is a read-modify-write, so it either comes before the step that begins the generation, which makes it ready, or fails and
- * reads the newer word.
+ * the newer word is looked at.
  */
 static inline bool is_early(uint64_t word, uint64_t data) {
-        return (int64_t)((data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1))) > 0;
+        return WEIR_CHECK(early, (int64_t)((data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1))) > 0);
 }
 
-/* An entry of another generation. True: word was read anew, look again. False: the entry is done with. */
-static bool note_stale(struct weir_slot *slot, uint64_t *word, uint64_t data, uint32_t events) {
-        uint64_t next = *word | weir_ready_from_epoll(events) << SLOT_EARLY_SHIFT;
-
-        if (!WEIR_CHECK(early, is_early(*word, data)))
-                return false;
-        /* PAIR(registration): the call that holds the lock makes it ready, weir_slot_unlock(). */
-        return !atomic_compare_exchange_strong_explicit(&slot->word, word, next, WEIR_ACQ_REL(early),
-                                                        WEIR_ACQUIRE(early_again));
+/* The word after an early event was fetched. */
+static uint64_t with_early(uint64_t word, uint32_t events) {
+        return word | weir_ready_from_epoll(events) << SLOT_EARLY_SHIFT;
 }
 
 /* The word after an event was fetched. */
@@ -194,12 +184,17 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
 
         if (events && weir_slot_take_plain(slot, data, events, ret_event))
                 return true;
-        /* PAIR(registration): what was written before register, reregister, rearm or wake. */
-        word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(take_word));
-        do {
-                while (WEIR_CHECK(take_filter, weir_slot_is_other(word, data)))
-                        if (!note_stale(slot, &word, data, events))
+        for (;;) {
+                /* PAIR(registration): what was written before register, reregister, rearm or wake, and the token. */
+                word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(take_word));
+                if (WEIR_CHECK(take_filter, weir_slot_is_other(word, data))) {
+                        /* relaxed: the mark stands in the word itself */
+                        if (!is_early(word, data) ||
+                            atomic_compare_exchange_strong_explicit(&slot->word, &word, with_early(word, events),
+                                                                    memory_order_relaxed, memory_order_relaxed))
                                 return false;
+                        continue;
+                }
                 WEIR_YIELD();
                 /* PAIR(token): a token stored later brings the change of generation before it. */
                 token = atomic_load_explicit(&slot->token, WEIR_ACQUIRE(take_token));
@@ -212,8 +207,10 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
                  * Success proves that the word, and so the generation, was the same before and after the token.
                  * PAIR(rearm): the one-shot goes from the thread that called weir_rearm() to the one that takes the event.
                  */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(take),
-                                                          WEIR_ACQUIRE(take_word)));
+                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQUIRE(take),
+                                                            memory_order_relaxed))
+                        break;
+        }
         if (!ready)
                 return false;
         ret_event->token = token;
@@ -222,21 +219,21 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
 }
 
 bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool *ghost) {
-        /*
-         * PAIR(lock): that the slot is not locked any more proves that the call which ended the event's generation has done
-         * with the kernel. The event may have been fetched before that, but the next fetch comes after.
-         */
-        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(peek_word)), next;
+        uint64_t word, next;
 
-        for (;;) {
+        do {
+                /*
+                 * relaxed: that the slot is not locked any more proves that the call which ended the event's generation has
+                 * done with the kernel. The event may have been fetched before that, but the next fetch depends on this
+                 * look, and cannot find what had gone for this to be seen.
+                 */
+                word = atomic_load_explicit(&slot->word, memory_order_relaxed);
                 if (!weir_slot_is_other(word, data)) {
                         next = with_events(word, events);
                         if (!weir_slot_is_latched(word) || weir_slot_deliverable(next))
                                 return true;
                 } else if (is_early(word, data)) {
-                        if (note_stale(slot, &word, data, events))
-                                continue;
-                        return false;
+                        next = with_early(word, events);
                 } else {
                         if (WEIR_CHECK(suspect_locked, word & SLOT_LOCKED) || !(data & DATA_LEVEL))
                                 return false;
@@ -246,38 +243,35 @@ bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool
                         }
                         next = word | SLOT_SUSPECT;
                 }
-                /* PAIR(rearm): a rearm that comes later sees the readiness; one that came earlier was seen above. */
-                if (next == word || atomic_compare_exchange_strong_explicit(
-                                            &slot->word, &word, next, WEIR_ACQ_REL(peek), WEIR_ACQUIRE(peek_word)))
-                        return false;
-        }
+                /* relaxed: what is noted stands in the word itself; of this step and a rearm, one reads the other's */
+        } while (next != word && !atomic_compare_exchange_strong_explicit(&slot->word, &word, next,
+                                                                          memory_order_relaxed, memory_order_relaxed));
+        return false;
 }
 
 bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
-        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(offer_word)), next;
+        /* relaxed: what is decided by it, the step below proves */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), next;
 
         do {
-                while (WEIR_CHECK(offer_filter, weir_slot_is_other(word, data)))
-                        if (!note_stale(slot, &word, data, events))
-                                return false;
-                next = with_events(word, events);
-                if (weir_slot_deliverable(next))
-                        next |= SLOT_LINKED;
-                /*
-                 * PAIR(rearm): as in weir_slot_peek().
-                 * PAIR(linked): weir_slot_unlink() cleared the bit after it read the link that the caller now writes.
-                 */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(offer),
-                                                          WEIR_ACQUIRE(offer_word)));
+                if (!WEIR_CHECK(offer_filter, weir_slot_is_other(word, data))) {
+                        next = with_events(word, events);
+                        if (weir_slot_deliverable(next))
+                                next |= SLOT_LINKED;
+                } else if (is_early(word, data)) {
+                        next = with_early(word, events);
+                } else {
+                        return false;
+                }
+                /* PAIR(linked): weir_slot_unlink() cleared the bit after it read the link that the caller now writes. */
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQUIRE(offer),
+                                                          memory_order_relaxed));
         return next & ~word & SLOT_LINKED;
 }
 
 uint64_t weir_slot_unlink(struct weir_slot *slot) {
-        /*
-         * PAIR(linked): weir_slot_offer(), weir_rearm() and weir_waker_wake() see that the link is free, and what they set
-         * before this clears the bit is seen here.
-         */
-        uint64_t word = atomic_fetch_and_explicit(&slot->word, ~SLOT_LINKED, WEIR_ACQ_REL(unlink));
+        /* PAIR(linked): weir_slot_offer(), weir_slot_unlock(), weir_rearm() and weir_waker_wake() see that the link is free. */
+        uint64_t word = atomic_fetch_and_explicit(&slot->word, ~SLOT_LINKED, WEIR_RELEASE(unlink));
 
         if (!weir_slot_deliverable(word))
                 return 0;

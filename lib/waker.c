@@ -33,8 +33,8 @@ static int64_t take_index(struct weir_registry *core) {
 
 static void give_index(struct weir_registry *core, struct weir_slot *slot, uint32_t index) {
         pthread_mutex_lock(&core->waker_lock);
-        /* PAIR(token): the generation changed before. */
-        atomic_store_explicit(&slot->token, core->free_waker, WEIR_RELEASE(waker_free));
+        /* relaxed: as in weir_waker_create() */
+        atomic_store_explicit(&slot->token, core->free_waker, memory_order_relaxed);
         core->free_waker = index + 1;
         pthread_mutex_unlock(&core->waker_lock);
 }
@@ -65,8 +65,11 @@ int weir_waker_create(struct weir_registry *core, weir_token token, struct weir_
 
         weir_slot_lock(waker->slot, 0, 0, 0, 0, &word);
         weir_table_name(&core->wakers, waker->slot, waker->index, (uint32_t)DATA_WAKER | waker->index);
-        /* PAIR(token): weir_slot_take() */
-        atomic_store_explicit(&waker->slot->token, token, WEIR_RELEASE(waker_token));
+        /*
+         * relaxed: the generation changed before, and a hand-out that reads this finds so: of a waker, it proves the word by
+         * a read-modify-write
+         */
+        atomic_store_explicit(&waker->slot->token, token, memory_order_relaxed);
         weir_slot_unlock(waker->slot, 0, SLOT_REGISTERED | SLOT_WAKER | (uint64_t)EPOLLIN << SLOT_ASKED_SHIFT, 0);
         *ret_waker = waker;
         return 0;
@@ -84,11 +87,11 @@ int weir_waker_wake(struct weir_waker *waker) {
          * PAIR(registration): the taker of the event sees what was written before the wake, this one or one it joins.
          * A wake that finds ready set needs no push: whoever set it has pushed or is about to, or the event is in a batch.
          */
-        if (atomic_fetch_or_explicit(&waker->slot->word, EPOLLIN, WEIR_ACQ_REL(wake)) & EPOLLIN)
+        if (atomic_fetch_or_explicit(&waker->slot->word, EPOLLIN, WEIR_RELEASE(wake)) & EPOLLIN)
                 return 0;
         WEIR_YIELD();
         /* PAIR(linked): weir_slot_unlink() has read the link, and will see ready unless it hands it out now. */
-        if (!(atomic_fetch_or_explicit(&waker->slot->word, SLOT_LINKED, WEIR_ACQ_REL(wake_link)) & SLOT_LINKED))
+        if (!(atomic_fetch_or_explicit(&waker->slot->word, SLOT_LINKED, WEIR_ACQUIRE(wake_link)) & SLOT_LINKED))
                 weir_core_push(waker->core, waker->slot);
         return 0;
 }

@@ -1,21 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Explores a scenario with GenMC: check.sh GENMC SOURCE [FLAG...], the flags being those of the compiler. Fails unless
-# at least one execution was complete and none broke an assertion, raced, or touched memory that was freed.
+# Explores a scenario with GenMC: check.sh GENMC MODEL SOURCE [FLAG...]. MODEL is rc11, or imm, which also has what processors
+# do with a load before a later store; the flags are those of the compiler. Fails unless at least one execution was complete and
+# none broke an assertion, raced, or touched memory that was freed.
 #
 # The transformations that are switched off guess at the program: they lose executions, hang, or report what is not
 # there. Loops are not cut: every one of a scenario ends by itself.
 set -u
 
 genmc=$1
-source=$2
-shift 2
+model=$2
+source=$3
+shift 3
 
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
-"$genmc" --rc11 --disable-estimation --disable-instruction-caching --disable-ipr --disable-load-annotation \
+"$genmc" "--$model" --disable-estimation --disable-instruction-caching --disable-ipr --disable-load-annotation \
         --disable-mm-detector --disable-spin-assume --disable-sr --disable-warn-on-unfreed-memory \
         -- -frecord-command-line -DWEIR_MODEL_RUN="$output" -DWEIR_MODEL_CHECK "$@" "$source" >"$output" 2>&1
 status=$?
@@ -38,4 +40,4 @@ if [ "${executions:-0}" -eq 0 ]; then
         echo "check: $(basename "$source"): nothing was explored" >&2
         exit 1
 fi
-echo "$(basename "$source" .c): $executions executions"
+echo "$(basename "$source" .c), $model: $executions executions"

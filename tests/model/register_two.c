@@ -9,6 +9,11 @@
 #define WEIR_FIRST_SEGMENT_SHIFT 0
 #define MODEL_FILES              2
 
+/* Edge-triggered, unless the build asks for another mode. */
+#ifndef MODE
+#define MODE 0
+#endif
+
 #include "library.h"
 
 static struct payload payloads[2];
@@ -42,7 +47,7 @@ static void *registers(void *unused) {
         (void)unused;
         for (int fd = 0; fd < 2; ++fd) {
                 payloads[fd].value = 1;
-                assert(weir_register(registry, fd, weir_ptr_token(&payloads[fd]), WEIR_READABLE) == 0);
+                assert(weir_register(registry, fd, weir_ptr_token(&payloads[fd]), MODE | WEIR_READABLE) == 0);
         }
         return NULL;
 }

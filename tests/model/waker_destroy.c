@@ -8,13 +8,14 @@
 
 #include "library.h"
 
+/* None is 0, which is what the slot of a waker that is free may hold. */
 enum {
-        OLDER,
+        OLDER = 1,
         NEWER,
         OTHER,
 };
 
-static struct weir_waker *wakers[3];
+static struct weir_waker *wakers[4];
 static _Atomic(int) gone;
 static unsigned taken; /* of the other */
 
