@@ -13,12 +13,11 @@
 
 #include "clients.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "common/start.h"
 
 #define NS_PER_S INT64_C(1000000000)
 
@@ -53,25 +52,10 @@ void clients_deinit(struct clients *clients, struct weir_registry *registry) {
 }
 
 int clients_listen(struct clients *clients, struct weir_registry *registry, weir_token token, uint16_t *port) {
-        struct sockaddr_in address = {
-                .sin_family = AF_INET,
-                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                .sin_port = htons(*port),
-        };
-        socklen_t length = sizeof address;
-        int one = 1;
-
         clients->token = token;
-        clients->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        clients->listener = listen_on_loopback(port);
         if (clients->listener < 0)
-                return -errno;
-        setsockopt(clients->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-        setsockopt(clients->listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* accepted sockets inherit it */
-        if (bind(clients->listener, (struct sockaddr *)&address, sizeof address) < 0 ||
-            listen(clients->listener, SOMAXCONN) < 0 ||
-            getsockname(clients->listener, (struct sockaddr *)&address, &length) < 0)
-                return -errno;
-        *port = ntohs(address.sin_port);
+                return clients->listener;
         return weir_register(registry, clients->listener, token, WEIR_READABLE | WEIR_ONESHOT);
 }
 

@@ -5,7 +5,6 @@
  * does begins in server.c. Read main() first.
  */
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -15,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/start.h"
 #include "server.h"
 
 static const char usage[] = "Usage: httpd [OPTION]...\n"
@@ -45,18 +45,6 @@ static void set_handler(void (*handler)(int)) {
         sigemptyset(&action.sa_mask);
         sigaction(SIGINT, &action, NULL);
         sigaction(SIGTERM, &action, NULL);
-}
-
-static bool parse_number(const char *text, unsigned long max, unsigned long *ret_number) {
-        unsigned long number;
-        char *end;
-
-        errno = 0;
-        number = strtoul(text, &end, 10);
-        if (*text < '0' || *text > '9' || *end || errno || number > max)
-                return false;
-        *ret_number = number;
-        return true;
 }
 
 static bool parse_seconds(const char *text, int64_t *ret_ns) {
