@@ -55,24 +55,30 @@ static bool open_output(bool terminal, int ends[2]) {
 
 bool process_start(struct process *process, const char *const *argv, unsigned files, bool terminal) {
         pid_t parent = getpid();
-        int ends[2];
+        int ends[2], input[2];
 
-        if (!open_output(terminal, ends))
+        if (!open_output(terminal, ends) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, input) < 0)
                 return false;
+        process->input = input[0];
         process->output = ends[0];
         process->pid = fork();
         if (process->pid == 0) {
                 struct rlimit limit = { .rlim_cur = files, .rlim_max = files };
 
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                if (getppid() != parent || dup2(ends[1], STDOUT_FILENO) < 0 ||
+                if (getppid() != parent || dup2(input[1], STDIN_FILENO) < 0 || dup2(ends[1], STDOUT_FILENO) < 0 ||
                     (files && setrlimit(RLIMIT_NOFILE, &limit) < 0))
                         _exit(126);
                 execvp(argv[0], (char *const *)argv);
                 _exit(127);
         }
+        close(input[1]);
         close(ends[1]);
         return process->pid > 0;
+}
+
+bool process_say(struct process *process, const char *text) {
+        return send(process->input, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
 }
 
 int process_wait(struct process *process) {
@@ -80,6 +86,7 @@ int process_wait(struct process *process) {
         int status;
         pid_t pid;
 
+        close(process->input);
         close(process->output);
         while ((pid = waitpid(process->pid, &status, WNOHANG)) == 0 && now_ms() < deadline)
                 poll(NULL, 0, 5);
@@ -113,8 +120,7 @@ const char *httpd_path(void) {
         return path ? path : "./httpd";
 }
 
-bool server_start(struct server *server, const char *timeout, unsigned files) {
-        const char *argv[] = { httpd_path(), "--port=0", "--threads=3", "--idle-timeout", timeout, NULL };
+bool server_start_program(struct server *server, const char *const *argv, unsigned files) {
         char line[256];
         const char *port;
 
@@ -128,6 +134,12 @@ bool server_start(struct server *server, const char *timeout, unsigned files) {
         return server->port > 0;
 }
 
+bool server_start(struct server *server, const char *timeout, unsigned files) {
+        const char *argv[] = { httpd_path(), "--port=0", "--threads=3", "--idle-timeout", timeout, NULL };
+
+        return server_start_program(server, argv, files);
+}
+
 int server_stop(struct server *server, int number) {
         if (number)
                 kill(server->process.pid, number);
@@ -136,7 +148,7 @@ int server_stop(struct server *server, int number) {
 
 /* ---------------------------------------------------------------- clients */
 
-bool client_open(struct client *client, const struct server *server) {
+static bool open_client(struct client *client, const struct server *server, int receive_buffer) {
         struct sockaddr_in address = {
                 .sin_family = AF_INET,
                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
@@ -149,11 +161,21 @@ bool client_open(struct client *client, const struct server *server) {
         if (client->fd < 0)
                 return false;
         setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        if (receive_buffer)
+                setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
         if (connect(client->fd, (struct sockaddr *)&address, sizeof address) < 0) {
                 client_close(client);
                 return false;
         }
         return true;
+}
+
+bool client_open(struct client *client, const struct server *server) {
+        return open_client(client, server, 0);
+}
+
+bool client_open_narrow(struct client *client, const struct server *server) {
+        return open_client(client, server, 4096);
 }
 
 void client_close(struct client *client) {
@@ -219,6 +241,46 @@ static int receive_more(struct client *client) {
                 return n < 0 ? -errno : 0;
         client->end += (size_t)n;
         return 1;
+}
+
+bool client_receive_bytes(struct client *client, void *buffer, size_t size) {
+        char *to = buffer;
+
+        while (size > 0) {
+                size_t n = client->end - client->begin;
+
+                if (n == 0 && receive_more(client) <= 0)
+                        return false;
+                n = client->end - client->begin < size ? client->end - client->begin : size;
+                memcpy(to, client->buffer + client->begin, n);
+                client->begin += n;
+                to += n;
+                size -= n;
+        }
+        return true;
+}
+
+enum received client_receive_line(struct client *client, char *buffer, size_t size) {
+        const char *end;
+        size_t length;
+        int r;
+
+        while (!(end = memchr(client->buffer + client->begin, '\n', client->end - client->begin))) {
+                r = receive_more(client);
+                if (r == 0 && client->begin == client->end)
+                        return RECEIVED_END;
+                if (r == -ECONNRESET)
+                        return RECEIVED_RESET;
+                if (r <= 0)
+                        return RECEIVED_BROKEN;
+        }
+        length = (size_t)(end - (client->buffer + client->begin));
+        if (length >= size)
+                return RECEIVED_BROKEN;
+        memcpy(buffer, client->buffer + client->begin, length);
+        buffer[length] = '\0';
+        client->begin += length + 1;
+        return RECEIVED_RESPONSE;
 }
 
 static bool parse_head(const char *text, size_t size, struct response *response) {

@@ -24,13 +24,20 @@
 
 struct process {
         pid_t pid;
+        int input;
         int output;
 };
 
-/* Runs a program with its standard output on a pipe, or a terminal. files limits its descriptors, if not 0. */
+/*
+ * Runs a program with its standard input on a socket and its standard output on a pipe, or a terminal. files limits its
+ * descriptors, if not 0.
+ */
 bool process_start(struct process *process, const char *const *argv, unsigned files, bool terminal);
 
-/* Waits for the end of the process and closes its output. Returns its exit code, or -1 if it did not exit by itself. */
+/* Writes to its input. */
+bool process_say(struct process *process, const char *text);
+
+/* Waits for the end of the process and closes its input and output. Returns its exit code, or -1 if it did not exit by itself. */
 int process_wait(struct process *process);
 
 /* Reads the output until it contains a text, or to its end if the text is NULL. */
@@ -44,6 +51,9 @@ struct server {
 
 /* The program under test. */
 const char *httpd_path(void);
+
+/* Starts a server that prints where it is listening. files: its limit of descriptors, or 0. */
+bool server_start_program(struct server *server, const char *const *argv, unsigned files);
 
 /* Starts httpd on a free port. timeout: what --idle-timeout gets; files: its limit of descriptors, or 0. */
 bool server_start(struct server *server, const char *timeout, unsigned files);
@@ -69,6 +79,9 @@ struct response {
 };
 
 bool client_open(struct client *client, const struct server *server);
+
+/* A client whose socket takes no more than a few kilobytes until they are read. */
+bool client_open_narrow(struct client *client, const struct server *server);
 void client_close(struct client *client);
 
 /* Closes so that the other side gets a reset. */
@@ -86,6 +99,12 @@ enum received {
         RECEIVED_RESET, /* a reset instead of a response */
         RECEIVED_BROKEN /* half a response, none, or nonsense */
 };
+
+/* Receives so many bytes. */
+bool client_receive_bytes(struct client *client, void *buffer, size_t size);
+
+/* Receives one line; it is written without its end. */
+enum received client_receive_line(struct client *client, char *buffer, size_t size);
 
 /* Receives one response; without_body: it answers HEAD. */
 enum received client_receive(struct client *client, struct response *ret_response, bool without_body);
