@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Laps, one after another. The machine's speed changes from second to second, so figures of different moments say nothing
+ * about each other. In each repetition every side runs one lap; raw epoll and weir next to each other, taking turns in going
+ * first, and the peers after them, another one first each time. Each lap is divided by the lap of raw epoll of the same
+ * repetition, and what is reported is the median of these ratios, and their spread. Read run_case() first, then lap().
+ */
+
+#include "run.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+size_t peer_count(void) {
+        size_t n = 0;
+
+        while (peers[n])
+                ++n;
+        return n;
+}
+
+/* ---------------------------------------------------------------- a lap */
+
+/* What reading the clock twice costs: the median of many. */
+static int compare_ns(const void *a, const void *b) {
+        int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+        return (x > y) - (x < y);
+}
+
+static int64_t clock_cost(void) {
+        int64_t spans[101];
+
+        for (size_t i = 0; i < 101; ++i) {
+                int64_t began = bench_now();
+
+                spans[i] = bench_now() - began;
+        }
+        qsort(spans, 101, sizeof *spans, compare_ns);
+        return spans[50];
+}
+
+static void lap_raw(struct bench_turn *turn) {
+        struct bench_raw raw = {
+                .set = epoll_create1(EPOLL_CLOEXEC),
+                .events = calloc(BENCH_BATCH, sizeof *raw.events),
+        };
+
+        require(raw.set >= 0 && raw.events, "epoll_create1");
+        turn->what->raw(turn, &raw);
+        close(raw.set);
+        free(raw.events);
+}
+
+static void lap_weir(struct bench_turn *turn) {
+        struct bench_weir weir;
+
+        require(weir_poll_create(&weir.poll) == 0, "weir_poll_create");
+        require(weir_events_create(BENCH_BATCH, &weir.events) == 0, "weir_events_create");
+        weir.registry = weir_poll_registry(weir.poll);
+        turn->what->weir(turn, &weir);
+        weir_events_destroy(weir.events);
+        weir_poll_destroy(weir.poll);
+}
+
+static bool lap_peer(struct bench_turn *turn, const struct peer *peer) {
+        struct rlimit limit;
+        void *loop;
+        bool can;
+
+        if (!turn->what->peer)
+                return false;
+        require(getrlimit(RLIMIT_NOFILE, &limit) == 0, "getrlimit");
+        loop = peer->create((int)limit.rlim_cur);
+        can = turn->what->peer(turn, peer, loop);
+        peer->destroy(loop);
+        return can;
+}
+
+/* One lap of one side. False if it cannot do that. */
+static bool lap(const struct bench_case *what, const struct bench_descriptors *on, const struct plan *plan, size_t side,
+                double *ret_ns) {
+        struct bench_turn turn = {
+                .what = what,
+                .on = on,
+                .rounds = plan->operations > on->n ? plan->operations / on->n : 1,
+                .clock_cost = clock_cost(),
+        };
+
+        if (side == RAW)
+                lap_raw(&turn);
+        else if (side == WEIR)
+                lap_weir(&turn);
+        else if (!lap_peer(&turn, peers[side - FIRST_PEER]))
+                return false;
+        require(turn.operations > 0 && turn.ns > 0, "a lap that measures something");
+        *ret_ns = turn.ns / (double)turn.operations;
+        return true;
+}
+
+/* ---------------------------------------------------------------- statistics */
+
+static int compare_double(const void *a, const void *b) {
+        double x = *(const double *)a, y = *(const double *)b;
+
+        return (x > y) - (x < y);
+}
+
+/* Of sorted values, between the two nearest. */
+static double quantile(const double *sorted, size_t n, double q) {
+        double position = q * (double)(n - 1);
+        size_t below = (size_t)position;
+        double rest = position - (double)below;
+
+        return below + 1 < n ? sorted[below] + rest * (sorted[below + 1] - sorted[below]) : sorted[below];
+}
+
+static struct summary summarize(double *values, size_t n) {
+        qsort(values, n, sizeof *values, compare_double);
+        return (struct summary){
+                .median = quantile(values, n, 0.5),
+                .q1 = quantile(values, n, 0.25),
+                .q3 = quantile(values, n, 0.75),
+                .min = values[0],
+                .max = values[n - 1],
+        };
+}
+
+/* ---------------------------------------------------------------- a case */
+
+void run_case(const struct bench_case *what, const struct bench_descriptors *on, const struct plan *plan,
+              struct result *ret_result) {
+        size_t reps = plan->repetitions, n_peers = peer_count(), sides = FIRST_PEER + n_peers;
+        double *ns = calloc(reps * sides, sizeof *ns);
+        struct result result = { .what = what, .n = on->n, .repetitions = plan->repetitions };
+
+        require(ns, "memory for figures");
+        for (size_t side = 0; side < sides; ++side)
+                result.there[side] = true;
+        for (size_t rep = 0; rep < reps; ++rep)
+                for (size_t turn = 0; turn < sides; ++turn) {
+                        size_t side =
+                                turn < FIRST_PEER ? (turn + rep) % FIRST_PEER : FIRST_PEER + (turn + rep) % n_peers;
+
+                        if (result.there[side])
+                                result.there[side] = lap(what, on, plan, side, &ns[side * reps + rep]);
+                }
+        for (size_t side = sides; side-- > 0;) {
+                for (size_t rep = 0; side != RAW && rep < reps; ++rep)
+                        ns[side * reps + rep] /= ns[RAW * reps + rep];
+                if (side == RAW)
+                        result.ns = summarize(&ns[RAW * reps], reps);
+                else if (result.there[side])
+                        result.ratio[side] = summarize(&ns[side * reps], reps);
+        }
+        free(ns);
+        *ret_result = result;
+}
