@@ -11,7 +11,7 @@
  *
  *         prepare(...);
  *         while (bench_round(turn)) {
- *                 signal_all(turn->on);
+ *                 bench_signal_all(turn->on);
  *                 bench_begin(turn);
  *                 ... what is timed ...
  *                 bench_end(turn, turn->on->n);
@@ -69,6 +69,8 @@ struct bench_descriptors {
 void bench_signal(const struct bench_descriptors *on, size_t i);
 /* Makes all of them readable, in the order of mixed. */
 void bench_signal_all(const struct bench_descriptors *on);
+/* Reads one message; and once more to -EAGAIN, if drain. */
+void bench_read(int fd, bool drain);
 /* Reads whatever all of them hold. */
 void bench_drain_all(const struct bench_descriptors *on);
 
@@ -88,13 +90,16 @@ struct bench_weir {
 void raw_add_all(const struct bench_raw *raw, const struct bench_descriptors *on, uint32_t events);
 void raw_modify_all(const struct bench_raw *raw, const struct bench_descriptors *on, uint32_t events);
 void raw_remove_all(const struct bench_raw *raw, const struct bench_descriptors *on);
-/* Takes an event of each; all are ready. */
-void raw_take_all(const struct bench_raw *raw, const struct bench_descriptors *on);
+/*
+ * Takes an event of each; all are ready. Returns how many came: some may come again in the last batch if they are
+ * level-triggered, otherwise each must come once.
+ */
+size_t raw_take_all(const struct bench_raw *raw, const struct bench_descriptors *on, bool level);
 
 void weir_add_all(const struct bench_weir *weir, const struct bench_descriptors *on, weir_interest interest);
 void weir_modify_all(const struct bench_weir *weir, const struct bench_descriptors *on, weir_interest interest);
 void weir_remove_all(const struct bench_weir *weir, const struct bench_descriptors *on);
-void weir_take_all(const struct bench_weir *weir, const struct bench_descriptors *on);
+size_t weir_take_all(const struct bench_weir *weir, const struct bench_descriptors *on, bool level);
 
 /* ---------------------------------------------------------------- laps */
 
@@ -108,6 +113,14 @@ struct bench_turn {
         double ns;
         uint64_t operations;
 };
+
+/* xorshift64: the same numbers in every run. The state is not 0. */
+static inline uint64_t bench_random(uint64_t *state) {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        return *state;
+}
 
 /* Ends the program, if it is not so. */
 void bench_fail(const char *what) __attribute__((noreturn));
@@ -141,6 +154,12 @@ static inline void bench_end(struct bench_turn *turn, uint64_t operations) {
         turn->operations += operations;
 }
 
+/* Adds what the case measured itself, in place of a span. */
+static inline void bench_add(struct bench_turn *turn, double ns, uint64_t operations) {
+        turn->ns += ns;
+        turn->operations += operations;
+}
+
 /* Looks at one event, as a handler must, so that a compiler cannot take all of a batch together. */
 static inline void bench_use(uint64_t token, uint32_t readiness) {
         __asm__ volatile("" : : "r"(token), "r"(readiness));
@@ -154,6 +173,7 @@ struct bench_case {
         enum bench_kind kind; /* BENCH_NOTHING: of one size */
         unsigned threads;     /* that work at the same time; a suffix of the name where it varies */
         unsigned variant;     /* tells cases apart that share their functions */
+        bool bytes;           /* it measures memory, which raw epoll needs none of: no ratio */
         double target;        /* the ratio to reach; 0: none */
         double target_many;   /* the same above 1,000 descriptors; 0: target holds */
         void (*raw)(struct bench_turn *turn, const struct bench_raw *raw);
@@ -163,8 +183,8 @@ struct bench_case {
 };
 
 /* Every table of cases ends with one without a name. */
-extern const struct bench_case clone_cases[], defer_cases[], dispatch_cases[], oneshot_cases[], one_cases[],
-        register_cases[], retoken_cases[], wake_cases[];
+extern const struct bench_case churn_cases[], clone_cases[], defer_cases[], dispatch_cases[], latency_cases[],
+        memory_cases[], oneshot_cases[], one_cases[], pingpong_cases[], register_cases[], retoken_cases[], wake_cases[];
 
 #ifdef __cplusplus
 }

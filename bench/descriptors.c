@@ -40,18 +40,10 @@ size_t descriptors_needed(enum bench_kind kind, size_t n) {
         return SPARE;
 }
 
-/* xorshift64: the same order in every run. */
-static uint64_t next_random(uint64_t *state) {
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        return *state;
-}
-
 /* Shuffles both arrays the same way. */
 static void shuffle(int *a, int *b, size_t n, uint64_t seed) {
         for (size_t i = n; i > 1; --i) {
-                size_t j = next_random(&seed) % i;
+                size_t j = bench_random(&seed) % i;
                 int x = a[i - 1], y = b[i - 1];
 
                 a[i - 1] = a[j];
@@ -109,6 +101,14 @@ void bench_signal(const struct bench_descriptors *on, size_t i) {
 void bench_signal_all(const struct bench_descriptors *on) {
         for (size_t i = 0; i < on->n; ++i)
                 bench_signal(on, i);
+}
+
+void bench_read(int fd, bool drain) {
+        char buffer[BENCH_BUFFER];
+
+        require(read(fd, buffer, sizeof buffer) == BENCH_MESSAGE, "read");
+        if (drain)
+                require(read(fd, buffer, sizeof buffer) < 0 && errno == EAGAIN, "read to -EAGAIN");
 }
 
 void bench_drain_all(const struct bench_descriptors *on) {

@@ -19,9 +19,11 @@ static void raw_dispatch(struct bench_turn *turn, const struct bench_raw *raw) {
         raw_add_all(raw, turn->on, EPOLLIN | (level ? 0 : EPOLLET));
         bench_signal_all(turn->on);
         while (bench_round(turn)) {
+                size_t seen;
+
                 bench_begin(turn);
-                raw_take_all(raw, turn->on);
-                bench_end(turn, turn->on->n);
+                seen = raw_take_all(raw, turn->on, level);
+                bench_end(turn, seen);
                 if (!level)
                         bench_signal_all(turn->on);
         }
@@ -35,9 +37,11 @@ static void weir_dispatch(struct bench_turn *turn, const struct bench_weir *weir
         weir_add_all(weir, turn->on, WEIR_READABLE | (level ? WEIR_LEVEL : 0));
         bench_signal_all(turn->on);
         while (bench_round(turn)) {
+                size_t seen;
+
                 bench_begin(turn);
-                weir_take_all(weir, turn->on);
-                bench_end(turn, turn->on->n);
+                seen = weir_take_all(weir, turn->on, level);
+                bench_end(turn, seen);
                 if (!level)
                         bench_signal_all(turn->on);
         }
@@ -54,9 +58,12 @@ static bool peer_dispatch(struct bench_turn *turn, const struct peer *peer, void
         (level ? peer->level : peer->edge)(loop, on->fds, on->n);
         bench_signal_all(on);
         while (bench_round(turn)) {
+                size_t seen;
+
                 bench_begin(turn);
-                peer_take(peer, loop, on->n);
-                bench_end(turn, on->n);
+                seen = peer_take(peer, loop, on->n);
+                bench_end(turn, seen);
+                require(level || seen == on->n, "a peer's wait: one event each");
                 if (!level)
                         bench_signal_all(on);
         }
@@ -96,7 +103,7 @@ static bool peer_empty(struct bench_turn *turn, const struct peer *peer, void *l
         while (bench_round(turn)) {
                 bench_begin(turn);
                 for (size_t i = 0; i < on->n; ++i)
-                        require(peer->wait(loop, 0) == 0, "a peer's empty wait");
+                        require(peer->wait(loop, false) == 0, "a peer's empty wait");
                 bench_end(turn, on->n);
         }
         peer->remove(loop, on->mixed, on->n);

@@ -2,7 +2,9 @@
 
 /*
  * weir-bench: what weir costs over raw epoll, and what other libraries cost. Options, the list of cases, and the loop over
- * cases and sizes; run.c measures, report.c writes. To add a case, write its file and name its table here.
+ * cases and sizes; run.c measures, report.c and json.c write. To add a case, write its file and name its table here.
+ *
+ *         meson setup build-bench --buildtype=release && meson test -C build-bench --benchmark -v
  */
 
 #include "bench.h"
@@ -18,13 +20,17 @@
 #include <string.h>
 
 static const struct bench_case *const tables[] = {
-        register_cases, dispatch_cases, one_cases, oneshot_cases, retoken_cases, wake_cases, clone_cases, defer_cases,
+        register_cases, dispatch_cases, one_cases,   oneshot_cases, retoken_cases, wake_cases,
+        pingpong_cases, clone_cases,    defer_cases, churn_cases,   latency_cases, memory_cases,
 };
 
 #define MAX_SIZES 8
 
 /* Streams take two descriptors each, so as many as take the place of 18,000. */
 #define MANY_STREAMS 9000
+
+/* Fewer do not fill enough pages to be counted. */
+#define MIN_BYTES 1000
 
 struct options {
         struct plan plan;
@@ -43,10 +49,12 @@ static const char usage[] = "usage: weir-bench [OPTION]...\n"
                             "  --quick         small sizes and short laps: under 20 seconds\n"
                             "  --sizes N,N     numbers of descriptors (100,1000,10000,18000)\n"
                             "  --reps N        repetitions (15); 9 with --quick\n"
+                            "  --no-peers      leave the other libraries out\n"
                             "  --json FILE     write the results there, too\n";
 
 void bench_fail(const char *what) {
-        fprintf(stderr, "\nweir-bench: failed: %s (errno: %s)\n", what, strerror(errno));
+        fprintf(stderr, "\nweir-bench: failed: %s%s%s\n", what, errno ? ", perhaps: " : "",
+                errno ? strerror(errno) : "");
         exit(1);
 }
 
@@ -83,10 +91,15 @@ static void parse_sizes(struct options *options, const char *text) {
 
 static void parse(struct options *options, int argc, char **argv) {
         static const struct option known[] = {
-                { "list", no_argument, NULL, 'l' },       { "filter", required_argument, NULL, 'f' },
-                { "quick", no_argument, NULL, 'q' },      { "sizes", required_argument, NULL, 's' },
-                { "reps", required_argument, NULL, 'r' }, { "json", required_argument, NULL, 'j' },
-                { "help", no_argument, NULL, 'h' },       { NULL, 0, NULL, 0 },
+                { "list", no_argument, NULL, 'l' },
+                { "filter", required_argument, NULL, 'f' },
+                { "quick", no_argument, NULL, 'q' },
+                { "sizes", required_argument, NULL, 's' },
+                { "reps", required_argument, NULL, 'r' },
+                { "json", required_argument, NULL, 'j' },
+                { "no-peers", no_argument, NULL, 'n' },
+                { "help", no_argument, NULL, 'h' },
+                { NULL, 0, NULL, 0 },
         };
         size_t repetitions = 0;
         bool quick = false;
@@ -116,6 +129,9 @@ static void parse(struct options *options, int argc, char **argv) {
                 case 'j':
                         options->json = optarg;
                         break;
+                case 'n':
+                        options->plan.peers = false;
+                        break;
                 case 'h':
                         fputs(usage, stdout);
                         exit(0);
@@ -143,11 +159,19 @@ static bool run_size(const struct options *options, const struct bench_case *wha
                 fprintf(stderr, "left out: more descriptors than the limit, %zu\n", limit);
                 return false;
         }
+        if (what->kind != BENCH_NOTHING && n < what->threads) {
+                fprintf(stderr, "left out: fewer descriptors than threads\n");
+                return false;
+        }
+        if (what->bytes && n < MIN_BYTES) {
+                fprintf(stderr, "left out: memory comes by the page\n");
+                return false;
+        }
         descriptors_open(&on, what->kind, n);
         run_case(what, &on, &options->plan, ret_result);
         descriptors_close(&on);
-        fprintf(stderr, "%9.1f ns  %6.3f  (%.3f to %.3f)\n", ret_result->ns.median, ret_result->ratio[WEIR].median,
-                ret_result->ratio[WEIR].q1, ret_result->ratio[WEIR].q3);
+        fprintf(stderr, "%9.1f %s  %7.3f  (%.3f to %.3f)\n", ret_result->raw.median, what->bytes ? "B " : "ns",
+                ret_result->ratio[WEIR].median, ret_result->ratio[WEIR].q1, ret_result->ratio[WEIR].q3);
         return true;
 }
 
@@ -208,7 +232,7 @@ static size_t list(const struct options *options, bool show) {
 }
 
 int main(int argc, char **argv) {
-        struct options options = { 0 };
+        struct options options = { .plan.peers = true };
         struct result *results;
         FILE *json = NULL;
         size_t n;

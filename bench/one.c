@@ -10,14 +10,6 @@
 #include "bench.h"
 #include "peers/peer.h"
 
-#include <unistd.h>
-
-static void read_one(int fd) {
-        uint64_t value;
-
-        require(read(fd, &value, sizeof value) == sizeof value, "read");
-}
-
 static void raw_one(struct bench_turn *turn, const struct bench_raw *raw) {
         const struct bench_descriptors *on = turn->on;
 
@@ -29,7 +21,7 @@ static void raw_one(struct bench_turn *turn, const struct bench_raw *raw) {
                         require(epoll_wait(raw->set, raw->events, BENCH_BATCH, 0) == 1 &&
                                         raw->events[0].data.u64 == (uint64_t)on->mixed[i],
                                 "epoll_wait: the one");
-                        read_one(on->mixed[i]);
+                        bench_read(on->mixed[i], false);
                 }
                 bench_end(turn, on->n);
         }
@@ -50,7 +42,7 @@ static void weir_one(struct bench_turn *turn, const struct bench_weir *weir) {
                                         weir_events_next(weir->events, &event) &&
                                         event.token == (weir_token)on->mixed[i],
                                 "weir_poll_wait: the one");
-                        read_one(on->mixed[i]);
+                        bench_read(on->mixed[i], false);
                 }
                 bench_end(turn, on->n);
         }
@@ -68,8 +60,8 @@ static bool peer_one(struct bench_turn *turn, const struct peer *peer, void *loo
                 bench_begin(turn);
                 for (size_t i = 0; i < on->n; ++i) {
                         bench_signal(on, i);
-                        require(peer->wait(loop, 0) == 1, "a peer's wait: the one");
-                        read_one(on->mixed[i]);
+                        require(peer->wait(loop, false) == 1, "a peer's wait: the one");
+                        bench_read(on->mixed[i], false);
                 }
                 bench_end(turn, on->n);
         }

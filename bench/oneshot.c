@@ -4,8 +4,8 @@
  * What does it cost to arm a one-shot again, and what does a whole turn cost: event, read, rearm?
  *
  * Raw epoll needs EPOLL_CTL_MOD for it each time. The turns are on stream sockets, each of which has got a message before the
- * round. A read that returns less than the buffer holds has drained a stream: rearm-short stops there, as one may with both;
- * rearm-drain reads once more, to -EAGAIN, on both sides.
+ * round. A read that returns less than the buffer holds has drained a stream: oneshot-short stops there, as one may with both;
+ * oneshot-drain reads once more, to -EAGAIN, on both sides.
  *
  *   rearm         the calls alone, over all descriptors, which were drained and are not ready
  *   oneshot-*     waiting, reading and arming again, until all were served
@@ -13,9 +13,6 @@
 
 #include "bench.h"
 #include "peers/peer.h"
-
-#include <errno.h>
-#include <unistd.h>
 
 enum { SHORT, DRAIN };
 
@@ -25,7 +22,7 @@ static void raw_rearm(struct bench_turn *turn, const struct bench_raw *raw) {
         raw_add_all(raw, turn->on, EPOLLIN | EPOLLONESHOT);
         while (bench_round(turn)) {
                 bench_signal_all(turn->on);
-                raw_take_all(raw, turn->on);
+                raw_take_all(raw, turn->on, false);
                 bench_drain_all(turn->on);
                 bench_begin(turn);
                 raw_modify_all(raw, turn->on, EPOLLIN | EPOLLONESHOT);
@@ -40,7 +37,7 @@ static void weir_rearm_turn(struct bench_turn *turn, const struct bench_weir *we
         weir_add_all(weir, on, WEIR_READABLE | WEIR_ONESHOT);
         while (bench_round(turn)) {
                 bench_signal_all(on);
-                weir_take_all(weir, on);
+                weir_take_all(weir, on, false);
                 bench_drain_all(on);
                 bench_begin(turn);
                 for (size_t i = 0; i < on->n; ++i)
@@ -51,14 +48,6 @@ static void weir_rearm_turn(struct bench_turn *turn, const struct bench_weir *we
 }
 
 /* ---------------------------------------------------------------- the turn */
-
-static void serve(int fd, bool drain) {
-        char buffer[BENCH_BUFFER];
-
-        require(read(fd, buffer, sizeof buffer) == BENCH_MESSAGE, "read");
-        if (drain)
-                require(read(fd, buffer, sizeof buffer) < 0 && errno == EAGAIN, "read to -EAGAIN");
-}
 
 static void raw_oneshot(struct bench_turn *turn, const struct bench_raw *raw) {
         bool drain = turn->what->variant == DRAIN;
@@ -79,7 +68,7 @@ static void raw_oneshot(struct bench_turn *turn, const struct bench_raw *raw) {
                                                              .data = raw->events[i].data };
                                 int fd = (int)raw->events[i].data.u64;
 
-                                serve(fd, drain);
+                                bench_read(fd, drain);
                                 require(epoll_ctl(raw->set, EPOLL_CTL_MOD, fd, &event) == 0, "EPOLL_CTL_MOD");
                                 ++served;
                         }
@@ -106,7 +95,7 @@ static void weir_oneshot(struct bench_turn *turn, const struct bench_weir *weir)
                         while (weir_events_next(weir->events, &event)) {
                                 int fd = (int)event.token;
 
-                                serve(fd, drain);
+                                bench_read(fd, drain);
                                 require(weir_rearm(weir->registry, fd, WEIR_READABLE) == 0, "weir_rearm");
                                 ++served;
                         }
@@ -116,7 +105,7 @@ static void weir_oneshot(struct bench_turn *turn, const struct bench_weir *weir)
         weir_remove_all(weir, on);
 }
 
-/* A peer's own callback does what serve() does, and asks for the next event in the library's way. */
+/* A peer's own callback does what bench_read() does, and asks for the next event in the library's way. */
 static bool peer_oneshot(struct bench_turn *turn, const struct peer *peer, void *loop) {
         const struct bench_descriptors *on = turn->on;
 
@@ -126,7 +115,7 @@ static bool peer_oneshot(struct bench_turn *turn, const struct peer *peer, void 
         while (bench_round(turn)) {
                 bench_signal_all(on);
                 bench_begin(turn);
-                peer_take(peer, loop, on->n);
+                require(peer_take(peer, loop, on->n) == on->n, "a peer's wait: one event each");
                 bench_end(turn, on->n);
         }
         peer->remove(loop, on->mixed, on->n);

@@ -17,7 +17,7 @@ static void raw_retoken(struct bench_turn *turn, const struct bench_raw *raw) {
                 bench_end(turn, turn->on->n);
         }
         bench_signal_all(turn->on);
-        raw_take_all(raw, turn->on);
+        raw_take_all(raw, turn->on, false);
         raw_remove_all(raw, turn->on);
         bench_drain_all(turn->on);
 }
@@ -35,7 +35,7 @@ static void weir_retoken_turn(struct bench_turn *turn, const struct bench_weir *
                 bench_end(turn, on->n);
         }
         bench_signal_all(on);
-        weir_take_all(weir, on);
+        weir_take_all(weir, on, false);
         weir_remove_all(weir, on);
         bench_drain_all(on);
 }

@@ -23,23 +23,24 @@ size_t peer_count(void) {
 
 /* ---------------------------------------------------------------- a lap */
 
-/* What reading the clock twice costs: the median of many. */
 static int compare_ns(const void *a, const void *b) {
         int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
 
         return (x > y) - (x < y);
 }
 
+/* How long a span seems in which nothing is done: the median of some. */
 static int64_t clock_cost(void) {
-        int64_t spans[101];
+        enum { SPANS = 101 };
+        int64_t spans[SPANS];
 
-        for (size_t i = 0; i < 101; ++i) {
+        for (size_t i = 0; i < SPANS; ++i) {
                 int64_t began = bench_now();
 
                 spans[i] = bench_now() - began;
         }
-        qsort(spans, 101, sizeof *spans, compare_ns);
-        return spans[50];
+        qsort(spans, SPANS, sizeof *spans, compare_ns);
+        return spans[SPANS / 2];
 }
 
 static void lap_raw(struct bench_turn *turn) {
@@ -81,7 +82,7 @@ static bool lap_peer(struct bench_turn *turn, const struct peer *peer) {
 
 /* One lap of one side. False if it cannot do that. */
 static bool lap(const struct bench_case *what, const struct bench_descriptors *on, const struct plan *plan, size_t side,
-                double *ret_ns) {
+                double *ret_cost) {
         struct bench_turn turn = {
                 .what = what,
                 .on = on,
@@ -95,8 +96,8 @@ static bool lap(const struct bench_case *what, const struct bench_descriptors *o
                 lap_weir(&turn);
         else if (!lap_peer(&turn, peers[side - FIRST_PEER]))
                 return false;
-        require(turn.operations > 0 && turn.ns > 0, "a lap that measures something");
-        *ret_ns = turn.ns / (double)turn.operations;
+        require(turn.operations > 0 && (turn.ns > 0 || what->bytes), "a lap that measures something");
+        *ret_cost = turn.ns / (double)turn.operations;
         return true;
 }
 
@@ -133,28 +134,28 @@ static struct summary summarize(double *values, size_t n) {
 void run_case(const struct bench_case *what, const struct bench_descriptors *on, const struct plan *plan,
               struct result *ret_result) {
         size_t reps = plan->repetitions, n_peers = peer_count(), sides = FIRST_PEER + n_peers;
-        double *ns = calloc(reps * sides, sizeof *ns);
+        double *costs = calloc(reps * sides, sizeof *costs);
         struct result result = { .what = what, .n = on->n, .repetitions = plan->repetitions };
 
-        require(ns, "memory for figures");
+        require(costs, "memory for figures");
         for (size_t side = 0; side < sides; ++side)
-                result.there[side] = true;
+                result.there[side] = side < FIRST_PEER || plan->peers;
         for (size_t rep = 0; rep < reps; ++rep)
                 for (size_t turn = 0; turn < sides; ++turn) {
                         size_t side =
                                 turn < FIRST_PEER ? (turn + rep) % FIRST_PEER : FIRST_PEER + (turn + rep) % n_peers;
 
                         if (result.there[side])
-                                result.there[side] = lap(what, on, plan, side, &ns[side * reps + rep]);
+                                result.there[side] = lap(what, on, plan, side, &costs[side * reps + rep]);
                 }
         for (size_t side = sides; side-- > 0;) {
-                for (size_t rep = 0; side != RAW && rep < reps; ++rep)
-                        ns[side * reps + rep] /= ns[RAW * reps + rep];
+                for (size_t rep = 0; side != RAW && !what->bytes && rep < reps; ++rep)
+                        costs[side * reps + rep] /= costs[RAW * reps + rep];
                 if (side == RAW)
-                        result.ns = summarize(&ns[RAW * reps], reps);
+                        result.raw = summarize(&costs[RAW * reps], reps);
                 else if (result.there[side])
-                        result.ratio[side] = summarize(&ns[side * reps], reps);
+                        result.ratio[side] = summarize(&costs[side * reps], reps);
         }
-        free(ns);
+        free(costs);
         *ret_result = result;
 }

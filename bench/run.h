@@ -17,14 +17,15 @@ struct result {
         const struct bench_case *what;
         size_t n;
         unsigned repetitions;
-        struct summary ns;               /* of raw epoll, an operation */
+        struct summary raw;              /* what an operation costs with raw epoll, in nanoseconds */
         bool there[MAX_SIDES];           /* whether the side can do that */
-        struct summary ratio[MAX_SIDES]; /* to raw epoll in the same repetition */
+        struct summary ratio[MAX_SIDES]; /* to raw epoll in the same repetition; or bytes, if the case counts them */
 };
 
 struct plan {
         unsigned repetitions;
         size_t operations; /* that a lap times at least */
+        bool peers;        /* whether they run, too */
 };
 
 /* Runs one case on descriptors opened for it. */

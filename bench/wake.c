@@ -64,7 +64,7 @@ static bool peer_wake(struct bench_turn *turn, const struct peer *peer, void *lo
                 bench_begin(turn);
                 peer->wake(loop, BENCH_CALLS);
                 bench_end(turn, BENCH_CALLS);
-                require(peer->wait(loop, 0) >= 1, "a peer's wake");
+                require(peer->wait(loop, false) >= 1, "a peer's wake");
         }
         return true;
 }

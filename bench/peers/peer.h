@@ -6,8 +6,7 @@
  * pointer is part of what one operation costs. A member is NULL where the library has nothing of the kind; the figure is then
  * shown as a dash. Functions end the program when the library refuses.
  *
- * In each case the library's own callback counts the event, or serves it in the case of oneshot, and wait() tells how many
- * came. Where a library puts off its system calls, the functions run an empty turn of the loop, so that the kernel has been
+ * The library's own callback counts the event, or serves it in the case of oneshot, and wait() tells how many came. Where a library puts off its system calls, the functions run an empty turn of the loop, so that the kernel has been
  * told when they return, as it has on the other sides.
  */
 
@@ -19,6 +18,7 @@ extern "C" {
 
 struct peer {
         const char *name;
+        const char *note; /* what it does otherwise, and why some figures are not there */
         const char *(*version)(void);
         void *(*create)(int max_fd); /* descriptors are below max_fd */
         void (*destroy)(void *loop);
@@ -33,19 +33,30 @@ struct peer {
         void (*modify)(void *loop, const int *fds, size_t n);
         void (*remove)(void *loop, const int *fds, size_t n);
 
-        /* One turn of the loop: how many events came. Blocks until one comes, if block is not 0. */
-        size_t (*wait)(void *loop, int block);
+        /* One turn of the loop: how many events came. If told to, it blocks until something happens. */
+        size_t (*wait)(void *loop, bool block);
+        /* Makes a wait on another thread return, times over. */
         void (*wake)(void *loop, size_t times);
+        /* Another handle to the loop, and its end, times over. */
         void (*clone)(void *loop, size_t times);
 
-        bool threads; /* whether add and remove may run beside a wait on another thread */
+        bool threads; /* whether add and remove may run on other threads, beside a wait */
+
+        /* One turn of the loop that calls handler(data) for each event; NULL if no other thread may call remove meanwhile. */
+        void (*serve)(void *loop, void (*handler)(void *data), void *data);
 };
+
+extern const struct peer peer_libevent, peer_libuv, peer_libev, peer_asio, peer_mio;
 
 /* What was found when weir-bench was built; ends with NULL. */
 extern const struct peer *const peers[];
 
-/* Runs turns of the loop until n events came. */
-void peer_take(const struct peer *peer, void *loop, size_t n);
+/* Zeroed memory that takes no room before it is written, so that what each registration needs can be told apart. */
+void *peer_map(size_t n, size_t size);
+void peer_unmap(void *memory, size_t n, size_t size);
+
+/* Runs turns of the loop until n events came, and returns how many did. */
+size_t peer_take(const struct peer *peer, void *loop, size_t n);
 
 #ifdef __cplusplus
 }
