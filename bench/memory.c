@@ -33,7 +33,9 @@ static double anonymous_bytes(void) {
 /* What is there before. Huge pages would count for what they could hold. */
 static double before(void) {
         require(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0, "PR_SET_THP_DISABLE");
+#ifdef __GLIBC__
         malloc_trim(0);
+#endif
         return anonymous_bytes();
 }
 
