@@ -48,7 +48,7 @@ static const char usage[] = "usage: weir-bench [OPTION]...\n"
                             "  --filter NAME   only cases with NAME in their names\n"
                             "  --quick         small sizes and short laps: under 20 seconds\n"
                             "  --sizes N,N     numbers of descriptors (100,1000,10000,18000)\n"
-                            "  --reps N        repetitions (15); 9 with --quick\n"
+                            "  --reps N        repetitions (11); 9 with --quick\n"
                             "  --no-peers      leave the other libraries out\n"
                             "  --json FILE     write the results there, too\n";
 
@@ -141,7 +141,7 @@ static void parse(struct options *options, int argc, char **argv) {
         if (optind < argc)
                 bad_usage("unknown argument");
         parse_sizes(options, sizes ? sizes : quick ? "100,1000" : "100,1000,10000,18000");
-        options->plan.repetitions = repetitions ? (unsigned)repetitions : quick ? 9 : 15;
+        options->plan.repetitions = repetitions ? (unsigned)repetitions : quick ? 9 : 11;
         options->plan.operations = quick ? 4000 : 20000;
 }
 
