@@ -142,7 +142,7 @@ static void parse(struct options *options, int argc, char **argv) {
                 bad_usage("unknown argument");
         parse_sizes(options, sizes ? sizes : quick ? "100,1000" : "100,1000,10000,18000");
         options->plan.repetitions = repetitions ? (unsigned)repetitions : quick ? 9 : 11;
-        options->plan.operations = quick ? 4000 : 20000;
+        options->plan.operations = quick ? 2000 : 20000;
 }
 
 static bool wanted(const struct options *options, const struct bench_case *what) {
