@@ -73,10 +73,12 @@
 extern "C" {
 #endif
 
+#ifndef WEIR_PUBLIC /* empty where the static library is built, which exports nothing */
 #if defined(__GNUC__)
 #define WEIR_PUBLIC __attribute__((visibility("default")))
 #else
 #define WEIR_PUBLIC
+#endif
 #endif
 
 struct weir_poll;
