@@ -81,12 +81,22 @@ extern "C" {
 #endif
 #endif
 
+/* ---------------------------------------------------------------- version */
+
+#define WEIR_VERSION_MAJOR  0 /* a new one may break programs that were written for an older one */
+#define WEIR_VERSION_MINOR  1 /* a new one adds to the interface; while MAJOR is 0, it may break programs, too */
+#define WEIR_VERSION_PATCH  0 /* a new one corrects, and leaves the interface as it is */
+#define WEIR_VERSION_NUMBER (WEIR_VERSION_MAJOR << 16 | WEIR_VERSION_MINOR << 8 | WEIR_VERSION_PATCH) /* all three */
+
+/* The version of the library that runs, as WEIR_VERSION_NUMBER is that of the header. A newer one is greater. */
+WEIR_PUBLIC uint32_t weir_version(void);
+
+/* ---------------------------------------------------------------- values */
+
 struct weir_poll;
 struct weir_registry;
 struct weir_events;
 struct weir_waker;
-
-/* ---------------------------------------------------------------- values */
 
 /* The caller's mark of a registration, returned unchanged with each of its events. */
 typedef uint64_t weir_token;
