@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "epoch.h"
+#include "probe.h"
 #include "queue.h"
 #include "slot.h"
 #include "sys.h"

@@ -108,9 +108,13 @@ static __attribute__((noinline)) bool next_of_any_kind(struct weir_events *event
                 if (weir_slot_take(slot, data, entry->events, ret_event)) {
                         ++events->counts.events;
                         events->counts.wakes += !!(data & DATA_WAKER);
+                        WEIR_PROBE(4, event, events->core, (int)slot->name, ret_event->token, ret_event->readiness);
                         return true;
                 }
-                events->counts.stale += weir_slot_is_stale(slot, data);
+                if (weir_slot_is_stale(slot, data)) {
+                        ++events->counts.stale;
+                        WEIR_PROBE(3, stale, events->core, (int)(data & (DATA_WAKER | DATA_INDEX)), entry->events);
+                }
         }
         return false;
 }
@@ -136,6 +140,7 @@ bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) 
                 return next_of_any_kind(events, ret_event);
         ++events->cursor;
         ++events->counts.events;
+        WEIR_PROBE(4, event, events->core, (int)slot->name, ret_event->token, ret_event->readiness);
         return true;
 }
 

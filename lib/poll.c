@@ -189,8 +189,10 @@ static unsigned sift(struct weir_poll *poll, struct epoll_event *entries, unsign
 
                 if (slot && weir_slot_peek(slot, data, entries[0].events, &round->ghost))
                         break;
-                if (slot && weir_slot_is_stale(slot, data))
+                if (slot && weir_slot_is_stale(slot, data)) {
                         weir_poll_count(&poll->stale);
+                        WEIR_PROBE(3, stale, poll, (int)(data & (DATA_WAKER | DATA_INDEX)), entries[0].events);
+                }
                 --count;
                 set_entry(&entries[0], entries[count].events, entries[count].data.u64);
         }
@@ -309,6 +311,7 @@ int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const str
                                                      memory_order_relaxed))
                 return role & ROLE_GONE ? -ESHUTDOWN : -EBUSY;
 
+        WEIR_PROBE(2, wait_begin, poll, ns);
         /* A function that runs because of the close may fill the object again, and may fork. */
         while (r == 0 && weir_events_is_open(events)) {
                 weir_events_clear(events);
@@ -319,6 +322,7 @@ int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const str
                 r = wait(poll, events, ns);
         }
         weir_poll_count(&poll->waits);
+        WEIR_PROBE(2, wait_return, poll, r);
         leave(poll);
         return r;
 }

@@ -177,6 +177,7 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         else if (atomic_load_explicit(&core->home, WEIR_SEQ_CST(register_home, acquire)))
                 registration |= SLOT_HOME;
         r = add(core, fd, word, registration);
+        WEIR_PROBE(5, register, core, fd, token, interest, r);
         if (r < 0)
                 weir_registry_unlock(core, slot, 0, 0);
         else
@@ -202,6 +203,7 @@ int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_i
 
         registration = word_of(interest);
         r = weir_registry_ctl(core, home_of(word), EPOLL_CTL_MOD, fd, word_to_come(word, registration));
+        WEIR_PROBE(5, reregister, core, fd, token, interest, r);
         if (r < 0)
                 weir_registry_unlock(core, slot, 0, 0);
         else
@@ -229,6 +231,7 @@ int weir_deregister(struct weir_registry *core, int fd) {
          */
         (void)weir_registry_ctl(core, home_of(word), EPOLL_CTL_DEL, fd, word);
         weir_registry_unlock(core, slot, SLOT_HOME, 0);
+        WEIR_PROBE(2, deregister, core, fd);
         return 0;
 }
 
@@ -241,6 +244,7 @@ static int rearm_new(struct weir_registry *core, struct weir_slot *slot, int fd,
                 return word & SLOT_REGISTERED ? -EINVAL : not_registered(fd);
         wanted = word | directions << SLOT_ASKED_SHIFT;
         r = weir_registry_ctl(core, home_of(word), EPOLL_CTL_MOD, fd, wanted);
+        WEIR_PROBE(4, rearm, core, fd, directions, r);
         if (r < 0)
                 weir_registry_unlock(core, slot, 0, 0);
         else
@@ -284,6 +288,7 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
                  */
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(rearm),
                                                           memory_order_relaxed));
+        WEIR_PROBE(4, rearm, core, fd, directions, 0);
         if (next & ~word & SLOT_LINKED)
                 weir_core_push(core, slot);
         return 0;
@@ -306,6 +311,7 @@ int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
                 return not_registered(fd);
         /* PAIR(token): the generation stays, so a hand-out under way may still give the old one, a later one not. */
         atomic_store_explicit(&slot->token, token, WEIR_RELEASE(retoken_token));
+        WEIR_PROBE(3, retoken, core, fd, token);
         weir_registry_unlock(core, slot, 0, 0);
         return 0;
 }

@@ -83,6 +83,7 @@ int weir_waker_wake(struct weir_waker *waker) {
         r = weir_core_check(waker->core);
         if (r < 0)
                 return r;
+        WEIR_PROBE(2, wake, waker->core, atomic_load_explicit(&waker->slot->token, memory_order_relaxed));
         /*
          * PAIR(registration): the taker of the event sees what was written before the wake, this one or one it joins.
          * A wake that finds ready set needs no push: whoever set it has pushed or is about to, or the event is in a batch.
