@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Checks the library with musl instead of glibc: musl.sh DIRECTORY. A parent project runs it as a subproject; and what can be
+# built without any other library is built: the program of the README, and random operations against a model.
+set -eu
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$1"
+directory=$(cd "$1" && pwd)
+
+cat >"$directory/musl.ini" <<END
+[binaries]
+c = 'musl-gcc'
+END
+sh "$root/tests/api/subproject.sh" "$directory/parent" --native-file "$directory/musl.ini"
+
+library=$directory/parent/static/build/subprojects/weir/lib/libweir.a
+compile() {
+        musl-gcc -std=c11 -Wall -Wextra -pedantic -Werror -I"$root/include" "$@" "$library" -pthread
+}
+
+awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$root/README.md" >"$directory/readme.c"
+compile "$directory/readme.c" -o "$directory/readme"
+"$directory/readme"
+
+fuzz=$root/tests/fuzz
+compile -D_GNU_SOURCE "$fuzz/random.c" "$fuzz/body.c" "$fuzz/world.c" "$fuzz/descriptors.c" "$fuzz/batches.c" \
+        "$fuzz/model.c" -o "$directory/random"
+"$directory/random"
