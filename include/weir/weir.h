@@ -356,29 +356,42 @@ WEIR_PUBLIC void weir_waker_destroy(struct weir_waker *waker);
 
 /* ---------------------------------------------------------------- looking inside */
 
-/* Figures of a registry: counts since the poll was made, but for the first four, which are of now. */
+/* Figures of a registry. The first four are of now; the others count since the poll was made, and never go back. */
 struct weir_stats {
-        uint64_t registered;     /* descriptors registered */
-        uint64_t wakers;         /* wakers alive */
-        uint64_t batches;        /* batches open */
-        uint64_t capacity;       /* above the highest descriptor ever registered: 32 bytes each, in the pages in use */
-        uint64_t waits;          /* waits that returned a batch, 0 or -EINTR */
-        uint64_t events;         /* events handed out */
-        uint64_t stale;          /* events fetched and dropped, because their registration had gone */
-        uint64_t wakes;          /* waker events handed out */
-        uint64_t eventfd_writes; /* writes to the eventfd, to wake a sleeping waiter or an outer set */
-        uint64_t requeued;       /* events left unread in a closed batch that come again without the kernel's help */
-        uint64_t rebuilds;       /* times the epoll set was made anew to get rid of a level-triggered ghost */
+        /* Descriptors registered. One that is merely closed counts until its number is deregistered, or registered anew. */
+        uint64_t registered;
+        /* Wakers that were created and not destroyed. */
+        uint64_t wakers;
+        /* Batches open: fetched and not closed. What is deferred waits for them. */
+        uint64_t batches;
+        /* The highest descriptor ever registered, plus 1. Each costs 32 bytes, in the pages that are in use. */
+        uint64_t capacity;
+        /* Waits that ended, whatever they returned; not those that were refused at once. */
+        uint64_t waits;
+        /* Events handed out by weir_events_next(), those of wakers included. */
+        uint64_t events;
+        /* Entries fetched and dropped, for their registration had gone; or it was about to begin, and they come again. */
+        uint64_t stale;
+        /* Events of wakers handed out. Wakes that coalesced are one. */
+        uint64_t wakes;
+        /* Writes to the eventfd, a system call each: for a waiter that slept, an outer set, and the end of the poll. */
+        uint64_t eventfd_writes;
+        /* Events left unread in a batch that was closed, which come again without the kernel's help. */
+        uint64_t requeued;
+        /* Times the epoll set was made anew, to get rid of a level-triggered ghost. Costs a call per registration. */
+        uint64_t rebuilds;
 };
 
 /*
- * Fills *ret_stats; each figure is exact when no other call runs, and none is ever torn. Counts of an open batch are
- * added when it is closed. Takes time in proportion to capacity. All 0 for NULL and in a child.
+ * Fills *ret_stats. All of it is exact when no other call runs. Beside other calls no figure is torn, but each is of a
+ * moment of its own. events, wakes, requeued, and what is stale in a batch are added when that batch is closed. Takes
+ * time in proportion to capacity, and for an instant the lock that opens and closes batches: ask once in a while, not for
+ * each event. All 0 for NULL and in a child.
  */
 WEIR_PUBLIC void weir_registry_stats(struct weir_registry *registry, struct weir_stats *ret_stats);
 
 /*
- * Writes a value as text, always terminated if size is not 0.
+ * Writes a value as text for people, always terminated if size is not 0. Its form may change with each version.
  *   buffer  where the text goes; NULL if size is 0
  *   size    of the buffer, in bytes
  * Returns the length of the whole text, as snprintf(3) does. Errors: -EINVAL alone; a forked child may call them.
@@ -387,7 +400,10 @@ WEIR_PUBLIC int weir_interest_format(weir_interest interest, char *buffer, size_
 WEIR_PUBLIC int weir_event_format(const struct weir_event *event, char *buffer, size_t size);
 
 /*
- * Writes a table of what is registered, a line per descriptor. Other calls may run meanwhile.
+ * Writes a table of what is registered as text for people, a line per descriptor: its token, its interest, of a one-shot
+ * what is armed, and the readiness that is kept until it can be handed out. Its form may change with each version. Other
+ * calls may run meanwhile: a line is of one moment, but for the token, which may be newer. Takes time in proportion to
+ * capacity, see weir_registry_stats().
  *   buffer  where the text goes, always terminated if size is not 0; NULL if size is 0
  *   size    of the buffer, in bytes
  * Returns the length of the whole text, as snprintf(3) does.

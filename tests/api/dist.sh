@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Makes a release archive of what is committed, and checks that it is whole: dist.sh DIRECTORY. It holds the files that git
-# knows and no others; unpacked elsewhere, with no git about, it builds without a warning, passes its quick tests, and installs; and
-# a parent project finds weir in it by a wrap. Not by the test of meson dist, which runs the long ones, too.
+# Makes a release archive of what is committed, and checks that it is whole: dist.sh DIRECTORY. It holds the files that
+# git knows and no others; unpacked elsewhere, with no git about, it builds without a warning, passes its quick tests, and
+# installs; and a parent project finds weir in it by a wrap. `meson dist` alone would run the long tests, too.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -33,9 +33,11 @@ for kind in static shared; do
         shared) library=libservice.so ;;
         esac
         (cd "$parent/installed" && find . -type f | sort) >"$parent/list"
-        printf '%s\n' ./usr/bin/parent "./usr/lib/$library" | diff - "$parent/list" || fail 'the subproject installs something'
+        printf '%s\n' ./usr/bin/parent "./usr/lib/$library" | diff - "$parent/list" ||
+                fail 'the subproject installs something'
 done
 # What libc's own start files export is not looked at.
-nm --dynamic --defined-only "$directory/shared/installed/usr/lib/libservice.so" | awk '{ print $3 }' >"$directory/exports"
+library=$directory/shared/installed/usr/lib/libservice.so
+nm --dynamic --defined-only "$library" | awk '{ print $3 }' >"$directory/exports"
 grep -qx service_run "$directory/exports" || fail 'the shared library does not export its own function'
 ! grep weir "$directory/exports" || fail 'the shared library exports what is of weir'
