@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Checks the installed library: installed.sh DIRECTORY. All public headers are there, and by pkg-config alone programs in C
+# and C++ are built with the shared library, and one with the static library that needs no other.
+set -eu
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+rm -rf "$1"
+mkdir -p "$1"
+directory=$(cd "$1" && pwd)
+prefix=$directory/prefix
+
+meson setup "$directory/build" "$root" --prefix="$prefix" --libdir=lib
+meson compile -C "$directory/build" weir:static_library weir:shared_library
+meson install -C "$directory/build" --quiet --no-rebuild --tags devel,runtime
+diff -r "$root/include/weir" "$prefix/include/weir"
+
+PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+export PKG_CONFIG_PATH
+warnings='-Wall -Wextra -pedantic -Werror'
+shared=$(pkg-config --cflags --libs weir)
+static=$(pkg-config --static --cflags --libs weir)
+
+# The lists of flags are to be split.
+# shellcheck disable=SC2086
+{
+        gcc -std=c11 $warnings "$root/tests/api/parent/main.c" $shared -o "$directory/c"
+        g++ -std=c++11 $warnings "$root/tests/api/consumer.cc" $shared -pthread -o "$directory/cxx"
+        gcc -std=c11 $warnings -static "$root/tests/api/parent/main.c" $static -o "$directory/static"
+}
+for program in c cxx; do
+        LD_LIBRARY_PATH=$prefix/lib "$directory/$program"
+        LD_LIBRARY_PATH=$prefix/lib ldd "$directory/$program" | grep -F "$prefix/lib/libweir.so."
+done
+"$directory/static"
+case $static in
+*-pthread*) ;;
+*) echo 'installed: weir.pc does not say what the static library needs' >&2; exit 1 ;;
+esac
