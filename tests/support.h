@@ -47,6 +47,9 @@
 /* The token of the waker that shows that nothing else came. */
 #define TOKEN_SILENCE UINT64_C(0x5113ece)
 
+/* The greatest second that a time_t holds. */
+#define TIME_MAX (sizeof(time_t) == 8 ? (time_t)INT64_MAX : (time_t)INT32_MAX)
+
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* In a thread or a child: give the failing line back. */

@@ -8,9 +8,6 @@
 
 #include "../support.h"
 
-/* The greatest second that a time_t holds. */
-#define TIME_MAX (sizeof(time_t) == 8 ? (time_t)INT64_MAX : (time_t)INT32_MAX)
-
 static void g12_timeout_never_ends_early(void **state) {
         const struct timespec timeouts[] = {
                 { .tv_nsec = 0 },       { .tv_nsec = 1 },       { .tv_nsec = 999 },      { .tv_nsec = 100000 },
@@ -111,7 +108,7 @@ static int sleep_in_wait(void *arg) {
 static void g12_endless_and_absurd_timeouts_sleep_until_woken(void **state) {
         const struct timespec timeouts[] = {
                 { .tv_sec = INT32_MAX },
-                { .tv_sec = (time_t)INT32_MAX + 1 },
+                { .tv_sec = TIME_MAX > INT32_MAX ? (time_t)(INT64_C(1) << 31) : INT32_MAX },
                 { .tv_sec = TIME_MAX / 1000000000, .tv_nsec = 999999999 },
                 { .tv_sec = TIME_MAX / 1000000 },
                 { .tv_sec = TIME_MAX / 1000 },

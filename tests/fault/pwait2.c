@@ -56,7 +56,7 @@ static int waits(void) {
         static const struct timespec lengths[] = {
                 { 0, 1 }, { 0, MS - 1 }, { 0, MS }, { 0, MS + 1 }, { 0, 2 * MS + 500 }
         };
-        static const struct timespec absurd[] = { { 0, MS / 2 }, { 1000000, 1 }, { INT64_MAX, 999999999 } };
+        static const struct timespec absurd[] = { { 0, MS / 2 }, { 1000000, 1 }, { TIME_MAX, 999999999 } };
         struct weir_registry *registry;
         struct weir_events *events;
         struct weir_event event;

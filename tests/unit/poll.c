@@ -239,12 +239,12 @@ static void signal_then_wake(void *arg) {
 
 /* The longest of timeouts, and what is left of it after a look for nothing: neither overflows into one that is over. */
 static void absurd_timeouts_saturate(void **state) {
-        static const int64_t seconds[] = { INT64_MAX, INT64_MAX / 1000000000, INT64_MAX / 1000000000 - 1 };
+        static const time_t seconds[] = { TIME_MAX, TIME_MAX / 1000000000, TIME_MAX / 1000000000 - 1 };
         struct fixture *fx = *state;
 
         for (size_t i = 0; i < ARRAY_LEN(seconds); ++i) {
                 struct witness witness = { .fx = fx };
-                struct timespec timeout = { .tv_sec = (time_t)seconds[i], .tv_nsec = 999999999 };
+                struct timespec timeout = { .tv_sec = seconds[i], .tv_nsec = 999999999 };
 
                 assert_int_equal(weir_waker_create(fx->registry, 1, &witness.waker), 0);
                 fault_hook(FAULT_WAIT, 1, signal_then_wake, &witness);

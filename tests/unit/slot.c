@@ -19,7 +19,7 @@ static void fields_fill_the_word(void **state) {
 
         (void)state;
         assert_true(sizeof(struct weir_slot) <= 32);
-        assert_int_equal(sizeof(struct weir_event), 16);
+        assert_int_equal(sizeof(struct weir_event), sizeof(weir_token) + _Alignof(struct weir_event));
         for (size_t i = 0; i < ARRAY_LEN(fields); ++i) {
                 assert_int_equal(all & fields[i], 0);
                 all |= fields[i];
@@ -99,7 +99,7 @@ static void segments_cover_every_index(void **state) {
 
 static void table_finds_what_it_made(void **state) {
         struct weir_table table = { .segments = { NULL } };
-        struct weir_slot *slots[12], *slot;
+        struct weir_slot *slots[4], *slot;
         uint32_t first = 0;
 
         (void)state;
