@@ -35,6 +35,18 @@ static void g6_with_no_batch_open_it_runs_at_once_on_the_caller(void **state) {
         assert_int_equal(note_runs(&note), 4);
 }
 
+static void g6_null_is_taken_quietly(void **state) {
+        struct fixture *fx = *state;
+        struct note note = { .runs = 0 };
+
+        weir_defer(fx->registry, NULL, note_run);
+        weir_defer(fx->registry, &note.node, NULL);
+        assert_int_equal(note_runs(&note), 0);
+        /* There is nothing to wait for. */
+        weir_defer(NULL, &note.node, note_run);
+        assert_int_equal(note_runs(&note), 1);
+}
+
 static void g6_open_batch_holds_it_up_until_clear(void **state) {
         struct fixture *fx = *state;
         struct note note = { 0 };
@@ -277,6 +289,7 @@ static void g6_every_one_of_many_runs_exactly_once(void **state) {
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(g6_with_no_batch_open_it_runs_at_once_on_the_caller),
+                CASE(g6_null_is_taken_quietly),
                 CASE(g6_open_batch_holds_it_up_until_clear),
                 CASE(g6_open_batch_holds_it_up_until_destroy),
                 CASE(g6_open_batch_holds_it_up_until_the_next_wait_into_it),

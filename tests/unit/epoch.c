@@ -419,6 +419,51 @@ static void runners_are_told_apart(void **state) {
         weir_epochs_deinit(&bench.epochs);
 }
 
+/* A thread that runs a function when an older runner stops: that one is not the first of the list. */
+struct late {
+        struct weir_deferred node;
+        struct bench *bench;
+        struct latch began, older_stopped;
+};
+
+static void wait_for_the_older(struct weir_deferred *node) {
+        struct late *late = (struct late *)node;
+
+        latch_set(&late->began);
+        latch_wait(&late->older_stopped);
+}
+
+static int run_late(void *arg) {
+        struct late *late = arg;
+        struct weir_runner runner;
+
+        REQUIRE(weir_epochs_defer(&late->bench->epochs, &late->node, &runner));
+        run(&late->bench->epochs, &runner);
+        return 0;
+}
+
+static void runners_stop_in_any_order(void **state) {
+        struct late late = { .node.fn = wait_for_the_older };
+        struct weir_runner runner;
+        struct worker worker;
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        late.bench = &bench;
+        bench.notes[0].node.fn = note_run;
+        assert_true(weir_epochs_defer(&bench.epochs, &bench.notes[0].node, &runner));
+        worker_start(&worker, run_late, &late);
+        latch_wait(&late.began);
+        assert_int_equal(run(&bench.epochs, &runner), 1);
+        assert_non_null(bench.epochs.runners);
+        assert_ptr_not_equal(bench.epochs.runners, &runner);
+        latch_set(&late.older_stopped);
+        assert_int_equal(worker_join(&worker), 0);
+        assert_null(bench.epochs.runners);
+        weir_epochs_deinit(&bench.epochs);
+}
+
 /* ---------------------------------------------------------------- synchronize */
 
 static int synchronize(void *arg) {
@@ -494,6 +539,7 @@ int main(void) {
                 CASE(run_goes_on_with_what_comes_due_inside),
                 CASE(functions_may_free_their_nodes),
                 CASE(runners_are_told_apart),
+                CASE(runners_stop_in_any_order),
                 CASE(synchronize_waits_for_open_batches),
                 CASE(synchronize_refuses_owner_and_reader),
         };

@@ -156,6 +156,22 @@ static void next_notes_who_reads(void **state) {
         assert_true(pthread_equal(atomic_load(&fx->events->batch.reader), pthread_self()));
 }
 
+/* The segment was made by another thread, which this one does not see yet, and there is no memory to make it. */
+static void next_passes_over_a_slot_without_memory(void **state) {
+        struct fixture *fx = *state;
+        const uint64_t far = weir_table_segment_size(0);
+        struct epoll_event entries[] = { entry(GEN(1) | far, EPOLLIN), entry(GEN(1) | FD, EPOLLIN) };
+        struct weir_event event;
+
+        lay_in(fx, FD, GEN(1) | EDGE(EPOLLIN));
+        open_batch(fx, entries, 2);
+        fault_at(FAULT_ALLOC, 1, ENOMEM);
+        assert_true(weir_events_next(fx->events, &event));
+        assert_int_equal(fault_off(), 1);
+        assert_int_equal(event.token, TOKEN + FD);
+        assert_false(weir_events_next(fx->events, &event));
+}
+
 static void next_ends_with_the_poll(void **state) {
         struct fixture *fx = *state;
         struct epoll_event entries[] = { entry(GEN(1) | FD, EPOLLIN) };
@@ -299,6 +315,7 @@ int main(void) {
                 CASE(opening_begins_a_batch),
                 CASE(next_hands_out_what_stands),
                 CASE(next_notes_who_reads),
+                CASE(next_passes_over_a_slot_without_memory),
                 CASE(next_ends_with_the_poll),
                 CASE(closing_requeues_what_was_not_read),
                 CASE(closing_leaves_level_to_the_kernel),
