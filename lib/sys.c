@@ -43,7 +43,7 @@
 #endif
 
 /* Allocations of this size and more are mapped: zero without being touched. The kernel rounds them up to pages. */
-#define MAP_FROM  (32 * 1024)
+#define MAP_FROM  ((size_t)32 * 1024)
 #define LIFE_SIZE 1
 
 /* What the kernel wants to hear of a signal mask that is not given. */
