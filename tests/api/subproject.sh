@@ -15,7 +15,7 @@ fail() {
         exit 1
 }
 
-awk '/^```ini$/ { on = 1; next } /^```$/ { on = 0 } on' "$root/README.md" |
+awk '/^```ini$/ { on = 1; next } /^```$/ { if (on) exit } on' "$root/README.md" |
         diff - "$root/tests/api/parent/subprojects/weir.wrap" || fail 'the README has another wrap'
 
 rm -rf "$directory"
