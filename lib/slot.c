@@ -243,9 +243,12 @@ bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool
                         }
                         next = word | SLOT_SUSPECT;
                 }
-                /* relaxed: what is noted stands in the word itself; of this step and a rearm, one reads the other's */
-        } while (next != word && !atomic_compare_exchange_strong_explicit(&slot->word, &word, next,
-                                                                          memory_order_relaxed, memory_order_relaxed));
+                /*
+                 * relaxed: what is noted stands in the word itself; of this step and a rearm, one reads the other's. So the
+                 * step is made even if it changes nothing: it proves that the word was not an old one.
+                 */
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_relaxed,
+                                                          memory_order_relaxed));
         return false;
 }
 
