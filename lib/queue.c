@@ -31,7 +31,11 @@ struct weir_slot *weir_queue_take(struct weir_queue *queue) {
         do {
                 WEIR_YIELD();
                 empty = (head & (QUEUE_NESTED | QUEUE_SHUT)) | (head & QUEUE_NESTED ? QUEUE_PARKED : 0);
-                if (head == empty)
+                /*
+                 * The step of one that is NESTED is made even if it changes nothing: it proves that the word is not older than
+                 * the signal that was fetched. Otherwise only a word that this thread parked is signalled for.
+                 */
+                if (head == empty && !(head & QUEUE_NESTED))
                         return NULL;
                 /* PAIR(queue): the links that weir_queue_push() wrote. */
         } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, empty, WEIR_ACQUIRE(take_queue),
