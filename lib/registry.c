@@ -169,7 +169,6 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
          * knows: if it takes the number, the old registration is over, else it stands, and nothing has changed.
          */
         weir_slot_lock(slot, 0, 0, 0, 0, &word);
-        weir_table_name(&core->fds, slot, (uint32_t)fd, (uint32_t)fd);
         registration = word_of(interest);
         /* What may be registered is asked of the set that would have it; otherwise, PAIR(rebuild), see weir_slot_lock(). */
         if (word & SLOT_REGISTERED)
@@ -178,11 +177,13 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
                 registration |= SLOT_HOME;
         r = add(core, fd, word, registration);
         WEIR_PROBE(5, register, core, fd, token, interest, r);
-        if (r < 0)
+        if (r < 0) {
                 weir_registry_unlock(core, slot, 0, 0);
-        else
-                begin(core, slot, word, registration, token);
-        return r;
+                return r;
+        }
+        weir_table_name(&core->fds, slot, (uint32_t)fd, (uint32_t)fd);
+        begin(core, slot, word, registration, token);
+        return 0;
 }
 
 int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_interest interest) {
