@@ -13,7 +13,8 @@
 
 #include "slot.h"
 
-#define READY_HANGUP (EPOLLHUP | UINT64_C(0x20))
+#define READY_RDHUP  UINT64_C(0x20)
+#define READY_HANGUP (EPOLLHUP | READY_RDHUP)
 
 static size_t segment_bytes(unsigned segment) {
         return weir_table_segment_size(segment) * sizeof(struct weir_slot);
@@ -171,9 +172,13 @@ static uint64_t after_hand_out(uint64_t word, uint64_t ready) {
         next &= ~SLOT_ARMED;
         /*
          * A short count lets the user rearm without having met the end of the stream. So a hang-up is kept, once, with the
-         * direction that shows it: the rearm then brings it again.
+         * direction that shows it: the rearm then brings it again. One that was told to a writer waits for the reader.
          */
-        if (ready & READY_HANGUP && !(word & SLOT_REPLAYED))
+        if (!(ready & READY_HANGUP))
+                return next;
+        if (!(word & (uint64_t)EPOLLIN << SLOT_ARMED_SHIFT))
+                next |= EPOLLIN | READY_RDHUP;
+        else if (!(word & SLOT_REPLAYED))
                 next |= (ready & (READY_HANGUP | EPOLLIN)) | SLOT_REPLAYED;
         return next;
 }

@@ -23,7 +23,7 @@
  *               REPLAYED and SUSPECT, which hand-out, harvest and queue change at any time
  *   CONTENDED   another call sleeps on the lock
  *   LINKED      the slot is in the ready queue, once; whoever sets the bit links it, whoever takes it out clears the bit
- *   REPLAYED    a hang-up was handed out by this one-shot and is not to be kept once more
+ *   REPLAYED    a hang-up was handed out by this one-shot to a reader and is not to be kept once more
  *   SUSPECT     a level event of an ended generation was fetched when nothing was under way: a ghost, if it comes again
  *   HOME        which of the core's two epoll sets holds the registration
  *   early       readiness that came for a generation that the slot does not have yet
