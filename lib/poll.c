@@ -287,8 +287,8 @@ static bool nanoseconds(const struct timespec *timeout, int64_t *ret_ns) {
 static void leave(struct weir_poll *poll) {
         struct weir_registry *core = &poll->core;
 
-        /* What was left of the queue must keep an outer set awake: the edge that announced it may be spent. */
-        if (poll->pending && weir_queue_is_nested(&core->queue))
+        /* What was left of the queue must keep an outer set awake: the edge that announced it may be spent. Not a parent's. */
+        if (poll->pending && weir_queue_is_nested(&core->queue) && !weir_core_is_forked(core))
                 weir_core_signal(core);
         WEIR_YIELD();
         /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */
