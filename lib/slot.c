@@ -139,10 +139,6 @@ void weir_slot_invalidate(struct weir_slot *slot) {
 
 /* ---------------------------------------------------------------- from the fetch to the hand-out */
 
-bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
-        return weir_slot_is_other(atomic_load_explicit(&slot->word, memory_order_relaxed), data);
-}
-
 /*
  * A call that begins a generation tells the kernel first, so that a refusal leaves nothing to put back. An event of the new
  * generation may then be fetched before the slot has it, or before this thread sees that: it is early, not stale. The mark
@@ -151,6 +147,13 @@ bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
  */
 static inline bool is_early(uint64_t word, uint64_t data) {
         return WEIR_CHECK(early, (int64_t)((data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1))) > 0);
+}
+
+bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
+        /* relaxed: a count */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+        return weir_slot_is_other(word, data) && !is_early(word, data);
 }
 
 /* The word after an early event was fetched. */

@@ -194,7 +194,7 @@ void weir_slot_invalidate(struct weir_slot *slot);
 /* Waits until the lock that word shows is given up, and returns a newer word. */
 uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word);
 
-/* Whether an entry is of another generation than the slot now. Threads: any; a count, not a verdict. */
+/* Whether an entry is of a generation that the slot has left. Threads: any; a count, not a verdict. */
 bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data);
 
 /*

@@ -369,6 +369,7 @@ static void wait_between_the_steps_of_a_call(void **state) {
 
                 for (n = 1; fired; ++n) {
                         struct meeting meeting = { .fx = fx };
+                        uint64_t stale = stats_of(fx->registry).stale;
                         int pair[2];
 
                         make_pipe(pair);
@@ -382,6 +383,9 @@ static void wait_between_the_steps_of_a_call(void **state) {
                         meeting.old = 0;
                         wait_and_count(&meeting);
                         assert_int_equal(meeting.old, 0);
+                        /* What came early was not dropped. */
+                        if (which == 0)
+                                assert_int_equal(stats_of(fx->registry).stale, stale);
                         /* A retoken replaces the name of readiness; it may have gone out under the old one. */
                         if (which < 2)
                                 assert_true(meeting.new >= 1);

@@ -248,6 +248,7 @@ static void early_event_is_kept_for_the_unlock(void **state) {
 
                 assert_true(weir_slot_lock(&slot, 0, 0, 0, 0, &word));
                 assert_false(entry_is_noted(&slot, way, DATA(5), EPOLLIN));
+                assert_false(weir_slot_is_stale(&slot, DATA(5)));
                 assert_word(&slot, GEN(3) | SLOT_LOCKED | EARLY(EPOLLIN));
                 weir_slot_invalidate(&slot);
                 assert_false(entry_is_noted(&slot, way, DATA(5), EPOLLRDHUP));
