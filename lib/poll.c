@@ -254,7 +254,7 @@ static int wait(struct weir_poll *poll, struct weir_events *events, int64_t time
                 if ((round.ghost || weir_sets_older(core) >= 0) && !weir_sets_rebuild(poll)) {
                         /* For lack of memory or descriptors the ghost stays, and no sleep is possible: do not spin. */
                         if (r == 0 && timeout != 0)
-                                weir_sys_nap();
+                                r = weir_sys_nap();
                         again = false;
                 }
                 if (weir_queue_is_shut(&core->queue))

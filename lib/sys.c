@@ -109,12 +109,11 @@ WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigne
         return result(wait_nanoseconds(set, events, capacity, timeout), saved);
 }
 
-void weir_sys_nap(void) {
+int weir_sys_nap(void) {
         struct kernel_timespec ts = { 0, NS_PER_MS };
         int saved = errno;
 
-        syscall(PPOLL, NULL, 0, &ts, NULL, (size_t)SIGSET_SIZE);
-        errno = saved;
+        return result(syscall(PPOLL, NULL, 0, &ts, NULL, (size_t)SIGSET_SIZE), saved) == -EINTR ? -EINTR : 0;
 }
 
 int weir_sys_eventfd(void) {

@@ -34,8 +34,8 @@ int weir_sys_epoll_create(void);
 WEIR_INLINE int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data);
 WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout);
 
-/* Sleeps for a millisecond, or until a signal comes. */
-void weir_sys_nap(void);
+/* Sleeps for a millisecond. 0, or -EINTR if a signal came. */
+int weir_sys_nap(void);
 
 int weir_sys_eventfd(void);
 /* Makes an edge-triggered watcher of the eventfd see a new edge. */

@@ -181,7 +181,8 @@ int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, 
         return 0;
 }
 
-void weir_sys_nap(void) {
+int weir_sys_nap(void) {
+        return 0;
 }
 
 int weir_sys_eventfd(void) {
