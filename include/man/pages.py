@@ -110,7 +110,7 @@ def enum_lines(enum):
 
 
 def struct_lines(struct):
-    out = [f'.Ss struct {struct.findtext("compoundname")}'] + prose(Description(struct))
+    out = [f'.Ss {struct.get("kind")} {struct.findtext("compoundname")}'] + prose(Description(struct))
     members = []
     for member in struct.iterfind('.//memberdef'):
         called = member.findtext('name')

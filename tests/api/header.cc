@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The header alone, as C++11: it needs nothing before it, and its calls link as C. */
+/* The headers alone, as C++11: they need nothing before them, and their calls link as C. */
 
+#include <weir/net.h>
 #include <weir/weir.h>
 
 #include <cerrno>
@@ -18,6 +19,7 @@ int main() {
                 return 1;
         fetched = weir_poll_wait(poll, events, &nothing);
         fetched |= weir_register(weir_poll_registry(poll), -1, weir_ptr_token(poll), interest) != -EBADF;
+        fetched |= weir_address_parse("localhost", nullptr) != -EINVAL;
         weir_events_destroy(events);
         weir_poll_destroy(poll);
         return fetched;
