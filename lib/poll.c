@@ -164,8 +164,8 @@ struct round {
 };
 
 /*
- * Both sets, after a rebuild that could not be finished. A ghost is in the older one: no sleep is possible then, see wait().
- * Apart from fill(), so that nothing but the call of the kernel stands between that and its caller.
+ * Both sets, after a rebuild that could not be finished. A ghost is in the older one: no sleep is possible then, see
+ * wait_for_batch(). Apart from fill(), so that nothing but the call of the kernel stands between that and its caller.
  */
 static __attribute__((cold, noinline)) int fetch_from_both(struct weir_poll *poll, struct epoll_event *entries,
                                                            unsigned capacity) {
@@ -236,7 +236,7 @@ static int64_t deadline_of(int64_t timeout) {
         return timeout < WEIR_FOREVER - now ? now + timeout : WEIR_FOREVER;
 }
 
-static int wait(struct weir_poll *poll, struct weir_events *events, int64_t timeout) {
+static int wait_for_batch(struct weir_poll *poll, struct weir_events *events, int64_t timeout) {
         struct weir_registry *core = &poll->core;
         bool timed = timeout != 0 && timeout != WEIR_FOREVER;
         int64_t deadline = timed ? deadline_of(timeout) : 0;
@@ -319,7 +319,7 @@ int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const str
         }
         if (r == 0) {
                 weir_events_attach(events, &poll->core);
-                r = wait(poll, events, ns);
+                r = wait_for_batch(poll, events, ns);
         }
         weir_poll_count(&poll->waits);
         WEIR_PROBE(2, wait_return, poll, r);
