@@ -2,6 +2,7 @@
 
 /* The headers alone, as C++11: they need nothing before them, and their calls link as C. */
 
+#include <weir/sources.h>
 #include <weir/net.h>
 #include <weir/weir.h>
 
@@ -20,6 +21,7 @@ int main() {
         fetched = weir_poll_wait(poll, events, &nothing);
         fetched |= weir_register(weir_poll_registry(poll), -1, weir_ptr_token(poll), interest) != -EBADF;
         fetched |= weir_address_parse("localhost", nullptr) != -EINVAL;
+        fetched |= weir_timer_init(CLOCK_MONOTONIC, nullptr) != -EINVAL;
         weir_events_destroy(events);
         weir_poll_destroy(poll);
         return fetched;

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The exit of a child, by pidfd_open(2) and waitid(2). Both are younger than the oldest libc that is supported, so one
+ * is called by its number and the other with a number. That the process is a child is asked at once: the descriptor of
+ * another's child would tell of the exit, but nothing would ever be read of it.
+ */
+
+#include <weir/sources.h>
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "descriptor.h"
+
+/* The same on every architecture but alpha. */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+/* P_PIDFD, by a name that no libc has for a macro or an enumerator. */
+#define WAIT_BY_PIDFD ((idtype_t)3)
+
+WEIR_DESCRIPTOR_ASSERT(struct weir_child);
+
+int weir_child_init(pid_t pid, struct weir_child *ret_child) {
+        siginfo_t info;
+        int fd;
+
+        if (!ret_child)
+                return -EINVAL;
+        /* Close-on-exec without being asked. */
+        fd = (int)syscall(SYS_pidfd_open, pid, 0u);
+        if (fd < 0)
+                return -errno;
+        if (waitid(WAIT_BY_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
+                int error = errno;
+
+                close(fd);
+                return error == EINVAL ? -ENOSYS : -error; /* Linux 5.3 makes the descriptor and cannot wait for it */
+        }
+        *ret_child = (struct weir_child){ { &weir_descriptor_ops }, fd };
+        return 0;
+}
+
+int weir_child_read(struct weir_child *child, siginfo_t *ret_info) {
+        siginfo_t info = { .si_pid = 0 }; /* which it stays while the child runs */
+
+        if (!child || !weir_descriptor_is_open(&child->source) || !ret_info)
+                return -EINVAL;
+        if (waitid(WAIT_BY_PIDFD, (id_t)child->fd, &info, WEXITED | WNOHANG) < 0)
+                return -errno;
+        if (!info.si_pid)
+                return -EAGAIN;
+        *ret_info = info;
+        return 0;
+}
+
+void weir_child_deinit(struct weir_child *child) {
+        weir_descriptor_close(child ? &child->source : NULL);
+}
