@@ -29,9 +29,14 @@
  */
 
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/types.h>
 #include <time.h>
+
+#ifndef CLOCK_MONOTONIC
+#error "weir/sources.h needs _GNU_SOURCE, or _POSIX_C_SOURCE of 200809L or more, before the first header"
+#endif
+
+#include <sys/signalfd.h>
 
 #include <weir/weir.h>
 
