@@ -275,6 +275,7 @@ static void bad_arguments_get_einval(void **state) {
         address.length = sizeof(sa_family_t) - 1;
         assert_int_equal(weir_address_format(&address, buffer, sizeof buffer), -EINVAL);
         address.sa.any.sa_family = AF_UNIX;
+        assert_int_equal(weir_address_format(&address, buffer, sizeof buffer), -EINVAL);
         address.length = sizeof address.sa + 1;
         assert_int_equal(weir_address_format(&address, buffer, sizeof buffer), -EINVAL);
         address.sa.any.sa_family = AF_NETLINK;
