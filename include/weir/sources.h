@@ -11,7 +11,7 @@
  * enough. The fd member is for the calls that want a number, weir_rearm() and weir_retoken() among them. A struct may be
  * moved: nothing points to it. Deregister it before its deinit, and give it back by weir_defer() as any other.
  *
- * The conventions of weir.h hold, but that no call here, except through a registry, knows of a poll. Every call takes -EINVAL
+ * The conventions of weir.h hold, but that no call here, except through a registry, knows of a poll. Every call returns -EINVAL
  * for a struct that is not initialised; every deinit takes NULL, one that is all zero, and one that was ended before.
  *   Threads   Any, against each other; but init and deinit run against no other call about the same struct.
  *   Blocking  Never. A path given to weir_inotify_add() is looked up, which takes as long as its file system does.
@@ -20,12 +20,6 @@
  *             those that were sent to itself. Its parent's children are not its own: reading one gets -ECHILD.
  *   System    Linux 5.4 for the exit of children. A program that is compiled as strict C11 (-std=c11) defines _GNU_SOURCE,
  *             or _POSIX_C_SOURCE as 200809L, before its first header; <signal.h> has no sigset_t and siginfo_t without.
- *
- * Parameters, beside those of weir.h:
- *   timer    initialised
- *   signals  initialised
- *   child    initialised
- *   inotify  initialised
  */
 
 #include <signal.h>

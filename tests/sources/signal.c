@@ -146,6 +146,43 @@ static void a_one_shot_is_rearmed_by_its_descriptor(void **state) {
         end(fx, &signals);
 }
 
+/* A thread with a signal of its own. */
+struct target {
+        struct weir_signals *signals;
+        struct latch sent, looked;
+};
+
+static int send_to_itself(void *arg) {
+        struct target *target = arg;
+        struct signalfd_siginfo info;
+
+        REQUIRE(pthread_kill(pthread_self(), SIGUSR1) == 0);
+        latch_set(&target->sent);
+        latch_wait(&target->looked);
+        REQUIRE(weir_signals_read(target->signals, &info) == 0);
+        REQUIRE(info.ssi_signo == SIGUSR1);
+        return 0;
+}
+
+static void a_signal_to_a_thread_is_seen_by_it_alone(void **state) {
+        struct fixture *fx = *state;
+        sigset_t set = set_of(SIGUSR1, 0);
+        struct weir_signals signals = make_signals(&set);
+        struct target target = { .signals = &signals };
+        struct signalfd_siginfo info;
+        struct worker worker;
+        int seen;
+
+        watch(fx, &signals, WEIR_READABLE);
+        worker_start(&worker, send_to_itself, &target);
+        latch_wait(&target.sent);
+        seen = weir_signals_read(&signals, &info);
+        latch_set(&target.looked);
+        assert_int_equal(worker_join(&worker), 0);
+        assert_int_equal(seen, -EAGAIN);
+        end(fx, &signals);
+}
+
 static int read_in_child(void *arg) {
         struct weir_signals *signals = arg;
         struct signalfd_siginfo info;
@@ -200,10 +237,15 @@ static void bad_arguments_get_einval(void **state) {
 
 int main(void) {
         const struct CMUnitTest cases[] = {
-                CASE(a_signal_is_read_with_its_sender),     CASE(several_signals_are_read_one_by_one),
-                CASE(a_source_takes_its_own_signals_alone), CASE(masks_and_dispositions_stay),
-                CASE(what_is_pending_outlives_the_source),  CASE(a_one_shot_is_rearmed_by_its_descriptor),
-                CASE(a_forked_child_reads_its_own_signals), CASE(bad_arguments_get_einval),
+                CASE(a_signal_is_read_with_its_sender),
+                CASE(several_signals_are_read_one_by_one),
+                CASE(a_source_takes_its_own_signals_alone),
+                CASE(masks_and_dispositions_stay),
+                CASE(what_is_pending_outlives_the_source),
+                CASE(a_one_shot_is_rearmed_by_its_descriptor),
+                CASE(a_signal_to_a_thread_is_seen_by_it_alone),
+                CASE(a_forked_child_reads_its_own_signals),
+                CASE(bad_arguments_get_einval),
         };
         sigset_t blocked = set_of(SIGUSR1, SIGUSR2);
 
