@@ -54,7 +54,7 @@ check_not_empty() {
         local build=$1 suite list
 
         list=$(meson test -C "$build" --no-rebuild --list 2>/dev/null)
-        for suite in unit contract stress fault fuzz model e2e api manual bench; do
+        for suite in unit contract regress stress fault fuzz model net sources e2e api manual bench; do
                 grep -q "weir:.*\b$suite\b.* / " <<<"$list" || fail "suite $suite is empty"
         done
         if grep -E '\[  PASSED  \] 0 test' "$build/meson-logs/testlog.txt"; then
