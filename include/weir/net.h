@@ -83,11 +83,11 @@ WEIR_PUBLIC int weir_address_format(const struct weir_address *address, char *bu
  *   address  port 0 lets the system choose, and so does the family AF_UNIX alone
  *   flags    0 or WEIR_REUSE_PORT
  * Ownership: the caller closes the descriptor. Returns the descriptor.
- * Errors: -EINVAL also for unknown flags, WEIR_REUSE_PORT with a Unix address, and a length that is not one of its family;
- * -EADDRINUSE the address is taken, or the file exists, be it of a socket long closed; -EADDRNOTAVAIL no address of this
- * machine; -EACCES a port or a directory that this user may not use; -EAFNOSUPPORT; -ENOENT, -ENOTDIR, -ELOOP,
- * -ENAMETOOLONG, -EROFS about the path; -ENODEV no such interface; -EOPNOTSUPP, -EPROTONOSUPPORT, -ESOCKTNOSUPPORT the
- * family has no such sockets; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM.
+ * Errors: -EINVAL also for unknown flags, WEIR_REUSE_PORT with a Unix address, a length that is not one of its family, and
+ * a link-local address without its interface; -EADDRINUSE the address is taken, or the file exists, be it of a socket long
+ * closed; -EADDRNOTAVAIL no address of this machine; -EACCES, -EPERM a port or a directory that this user may not use;
+ * -ENOENT, -ENOTDIR, -ELOOP, -EROFS about the path; -ENODEV no such interface; -EAFNOSUPPORT, -EOPNOTSUPP,
+ * -EPROTONOSUPPORT, -ESOCKTNOSUPPORT the family has no such sockets; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM.
  */
 WEIR_PUBLIC int weir_stream_listen(const struct weir_address *address, unsigned flags);
 
@@ -107,10 +107,11 @@ WEIR_PUBLIC int weir_stream_accept(int listener, struct weir_address *ret_peer);
  * tells what became of it.
  *   address  of the peer
  * Ownership: the caller closes the descriptor. Returns the descriptor, be it connected already or not.
- * Errors: -EINVAL also for a length that is not one of its family; -ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH,
- * -ETIMEDOUT known at once; -EAGAIN the queue of a Unix listener is full: try later; -EADDRNOTAVAIL no local port is left;
- * -EACCES, -EPERM not allowed; -ENOENT, -ENOTDIR, -ELOOP about the path; -EPROTOTYPE a Unix socket of another type;
- * -ENODEV no such interface; -EAFNOSUPPORT, -EPROTONOSUPPORT, -ESOCKTNOSUPPORT; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM.
+ * Errors: -EINVAL also for a length that is not one of its family, and for a link-local address without its interface;
+ * -ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH, -ETIMEDOUT known at once; -EAGAIN the queue of a Unix listener is full, or no
+ * local port is left for a datagram socket: try later; -EADDRNOTAVAIL no local port is left; -EACCES, -EPERM not allowed;
+ * -ENOENT, -ENOTDIR, -ELOOP about the path; -EPROTOTYPE a Unix socket of another type; -EAFNOSUPPORT, -EOPNOTSUPP,
+ * -EPROTONOSUPPORT, -ESOCKTNOSUPPORT the family has no such sockets; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM.
  */
 WEIR_PUBLIC int weir_stream_connect(const struct weir_address *address);
 

@@ -301,6 +301,7 @@ static void bad_arguments_get_einval(void **state) {
 static void errnos_of_the_kernel_come_back(void **state) {
         struct weir_address far = parse("192.0.2.1:0"), missing = parse("unix:/no-such-directory/x"),
                             below = parse("unix:/dev/null/x");
+        struct weir_address link_local = parse("[fe80::1]:80"), no_interface = parse("[fe80::1%4294967295]:80");
         struct weir_address unknown = { .sa.any.sa_family = AF_MAX, .length = sizeof unknown.sa };
         struct weir_address packets = { .sa.any.sa_family = AF_NETLINK, .length = sizeof unknown.sa };
         int plain[2], socket_alone = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -311,6 +312,9 @@ static void errnos_of_the_kernel_come_back(void **state) {
         assert_int_equal(weir_stream_connect(&missing), -ENOENT);
         assert_int_equal(weir_stream_listen(&below, 0), -ENOTDIR);
         assert_int_equal(weir_stream_connect(&below), -ENOTDIR);
+        assert_int_equal(weir_stream_listen(&no_interface, 0), -ENODEV);
+        assert_int_equal(weir_stream_listen(&link_local, 0), -EINVAL);
+        assert_int_equal(weir_stream_connect(&link_local), -EINVAL);
         assert_int_equal(weir_stream_listen(&unknown, 0), -EAFNOSUPPORT);
         assert_int_equal(weir_stream_connect(&unknown), -EAFNOSUPPORT);
         assert_int_equal(weir_stream_listen(&packets, 0), -ESOCKTNOSUPPORT);
@@ -324,6 +328,22 @@ static void errnos_of_the_kernel_come_back(void **state) {
         assert_int_equal(weir_stream_finish(socket_alone, NULL), -ENOTCONN);
         close_pair(plain);
         close(socket_alone);
+}
+
+static void a_path_that_leads_nowhere_gets_eloop(void **state) {
+        char directory[] = "/tmp/weir-net-XXXXXX", text[128], loop[64];
+        struct weir_address address;
+
+        (void)state;
+        assert_non_null(mkdtemp(directory));
+        snprintf(loop, sizeof loop, "%s/loop", directory);
+        snprintf(text, sizeof text, "unix:%s/socket", loop);
+        address = parse(text);
+        assert_int_equal(symlink(loop, loop), 0);
+        assert_int_equal(weir_stream_listen(&address, 0), -ELOOP);
+        assert_int_equal(weir_stream_connect(&address), -ELOOP);
+        unlink(loop);
+        assert_int_equal(rmdir(directory), 0);
 }
 
 int main(void) {
@@ -343,6 +363,7 @@ int main(void) {
                 CASE(pipes_carry_bytes),
                 CASE(bad_arguments_get_einval),
                 CASE(errnos_of_the_kernel_come_back),
+                CASE(a_path_that_leads_nowhere_gets_eloop),
         };
 
         return cmocka_run_group_tests_name("stream", cases, NULL, NULL);
