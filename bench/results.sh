@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Measures everything anew and writes it down: bench/results.sh [micro|servers|charts]. A name does only that part:
+#   micro    weir-bench, into bench/results/micro.json
+#   servers  bench/rivals/compare.py, into bench/results/servers.json
+#   charts   the pictures in bench/results and the tables in README.md, from these two
+# It wants a quiet machine, gnuplot, wrk and strace, and the libraries that weir is compared with. It takes a quarter of an hour.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build="build-results"
+results=bench/results
+
+make_build() {
+        [[ -d $build ]] || meson setup "$build" --buildtype=release
+        meson compile -C "$build" weir-bench bench-servers
+}
+
+micro() {
+        local json=$build/micro.json
+
+        make_build
+        "$build/bench/weir-bench" --json "$json"
+        sed "1s/^{/{\"date\": \"$(date -u +%F)\", /" "$json" >"$results/micro.json"
+}
+
+servers() {
+        make_build
+        bench/rivals/compare.py --json "$results/servers.json" "$build"
+}
+
+charts() {
+        bench/charts.py "$results"
+        bench/tables.py "$results" README.md
+}
+
+case ${1:-all} in
+micro | servers | charts) "$1" ;;
+all)
+        micro
+        servers
+        charts
+        ;;
+*)
+        sed -n '3,7s/^# //p' "$0" >&2
+        exit 2
+        ;;
+esac
