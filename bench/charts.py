@@ -105,7 +105,8 @@ def draw_costs(path, results):
     script = ("unset key\nset logscale xy\nset xtics (100, '1,000' 1000, '10,000' 10000)\nset xrange [70:26000]\n"
               f"set multiplot layout {ROWS},{COLUMNS} margins 0.055, 0.985, 0.075, 0.925 spacing 0.05, 0.075\n")
     seen = {}
-    for number, (name, title) in enumerate(COSTS.items()):
+    shown = [name for name in COSTS if any(case["name"] == name for case in results["cases"])]
+    for number, name in enumerate(shown):
         cases = [case for case in results["cases"] if case["name"] == name]
         lines = {}
         for case in cases:
@@ -113,9 +114,9 @@ def draw_costs(path, results):
                 lines.setdefault(side, []).append((case["n"], ratio["median"] * case["raw_ns"]["median"]))
         lines = {side: lines[side] for side in SIDES if side in lines}
         seen.update(lines)
-        script += f"set title {quote(title)} offset 0, -0.7 noenhanced\n"
+        script += f"set title {quote(COSTS[name])} offset 0, -0.7 noenhanced\n"
         script += f"set ylabel {quote('ns' if number % COLUMNS == 0 else '')} offset 1.5, 0\n"
-        script += f"set xlabel {quote('descriptors' if number >= len(COSTS) - COLUMNS else '')} offset 0, 0.6\n"
+        script += f"set xlabel {quote('descriptors' if number >= len(shown) - COLUMNS else '')} offset 0, 0.6\n"
         script += "".join(block(f"c{number}_{side}", points) for side, points in lines.items())
         script += logarithmic([cost for points in lines.values() for _, cost in points])
         # The broad line of weir lies below the others, so that one sees those that cost the same.

@@ -87,7 +87,7 @@ def target_text(case):
 def micro_row(title, beside, cases, most):
     shown = [cases[0]] if len(cases) == 1 else [cases[0], cases[-1]]
     few, many = shown[0], shown[-1]
-    missed = [f"at {case['n']:,}" if case["n"] else "" for case in shown if case["weir"]["median"] > case["target"]]
+    missed = [f"at {case['n'] or 0:,}" for case in shown if case["weir"]["median"] > case["target"]]
     targets = dict.fromkeys(target_text(case) for case in shown)
     raw = NOTHING if few["unit"] == "bytes" else short(few["raw_ns"]["median"])
     cells = [short(few["weir"]["median"]), NOTHING, NOTHING]
@@ -97,7 +97,8 @@ def micro_row(title, beside, cases, most):
         cells[2] = short(many["growth"])
         if many["growth"] > GROWTH:
             missed.append("growth")
-    return row(title, beside, raw, "; ".join(targets), *cells, " ".join(["no", ", ".join(missed)]).rstrip() if missed else "yes")
+    met = "yes" if not missed else "no" if few is many else "no: " + ", ".join(missed)
+    return row(title, beside, raw, "; ".join(targets), *cells, met)
 
 
 def micro(results):

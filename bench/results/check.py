@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Makes the tables, and the pictures where gnuplot is installed, from figures that are made up, and looks at what comes out."""
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+BENCH = pathlib.Path(__file__).resolve().parents[1]
+MACHINE = {"date": "2001-02-03", "machine": {"cpu": "Abacus", "cpus": 2, "kernel": "4.14", "architecture": "wood"}}
+README = "before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n"
+
+
+def check(condition, what):
+    if not condition:
+        sys.exit(f"results: {what}")
+
+
+def figure(median):
+    return {"median": median, "q1": median * 0.9, "q3": median * 1.1, "min": median * 0.8, "max": median * 1.2}
+
+
+def case(name, n, weir, target, growth=None, unit="ratio"):
+    return {"name": name, "n": n, "threads": 1, "repetitions": 9, "baseline": "", "unit": unit,
+            "raw_bytes" if unit == "bytes" else "raw_ns": figure(500.0), "weir": figure(weir), "target": target, "growth": growth,
+            "peers": {"libevent": figure(2.0), "libev": None}}
+
+
+def server(requests, p99, cpu, calls):
+    return {"requests_per_s": figure(requests), "p99_us": figure(p99), "cpu_us": figure(cpu), "epoll_ctl": calls - 2,
+            "calls": calls}
+
+
+def ratios(a, b):
+    return {key: figure(a[key]["median"] / b[key]["median"]) for key in ("requests_per_s", "p99_us", "cpu_us")}
+
+
+MICRO = {**MACHINE, "build": {"weir": "0", "options": ""}, "peers": {}, "cases": [
+    case("register", 100, 1.0304, 1.03), case("register", 18000, 1.02, 1.03, 0.99),  # shown as what is aimed at, but above it
+    case("dispatch", 100, 1.05, 1.05), case("dispatch", 18000, 1.07, 1.08, 1.051),
+    case("rearm", 100, 0.01, 0.04), case("rearm", 18000, 0.02, 0.04, 1.0),
+    case("oneshot-short", 100, 0.8, 0.81), case("oneshot-short", 9000, 0.82, 0.81, 1.02),
+    case("wake", None, 0.02, 0.02), case("wake-first", None, 0.5, None), case("clone", None, 0.04, 0.03),
+    case("memory", 1000, 30.0, 32, unit="bytes"), case("memory", 18000, 31.0, 32, unit="bytes"),
+]}
+WEIR, EPOLL, LIBEVENT = server(1000, 90, 9.4, 2.06), server(900, 100, 11, 2.0), server(1100, 80, 10, 2.05)
+SERVERS = {**MACHINE, "build": {"weir": "0", "options": ""}, "tools": {"wrk": "wrk 4"},
+           "settings": {"threads": 2, "rounds": 9, "seconds": 3},
+           "servers": {"weir": {"runs_on": "weir 0", "shares": True}, "epoll": {"runs_on": "bare epoll", "shares": True},
+                       "libevent": {"runs_on": "libevent 2", "shares": False}},
+           "loads": [{"connections": 64, "servers": {"weir": WEIR, "epoll": EPOLL, "libevent": LIBEVENT},
+                      "ratios": {"epoll": ratios(WEIR, EPOLL), "libevent": ratios(WEIR, LIBEVENT)}},
+                     {"connections": 8, "servers": {"weir": EPOLL, "epoll": WEIR, "libevent": LIBEVENT},
+                      "ratios": {"epoll": ratios(EPOLL, WEIR), "libevent": ratios(EPOLL, LIBEVENT)}}]}
+
+# How a row must begin and end.
+ROWS = (
+    ("| register |", "| no: at 100 |"),
+    ("| dispatch per event, edge-triggered |", "| 1.05; 1.08 | 1.050 | 1.070 | 1.051 | no: growth |"),
+    ("| rearm |", "| 0.04 | 0.010 | 0.020 | 1.000 | yes |"),
+    ("| one-shot turn on a stream, short read |", "| 0.81 | 0.800 | 0.820 (9,000) | 1.020 | no: at 9,000 |"),
+    ("| wake of a busy poller |", "| 0.02 | 0.020 | — | — | yes |"),
+    ("| clone and release |", "| 0.03 | 0.040 | — | — | no |"),
+    ("| memory per registration, bytes | — | — |", "| 32 | 30.0 | 31.0 | — | yes |"),
+    ("| 64 | libevent 2 | no, one per thread |", "| 1,100 | 80 | 10.00 | 0.05 | 2.05 |"),
+    ("| server CPU per request | 64 | libevent 2 |", "| yes |"),
+    ("| server CPU per request | 8 | bare epoll |", "| no |"),
+    ("| requests/s | 64 | bare epoll |", "| yes |"),
+    ("| requests/s | 8 | bare epoll |", "| no |"),
+    ("| p99 | 64 | bare epoll |", "| yes |"),
+    ("| p99 | 8 | bare epoll |", "| no |"),
+    ("| `epoll_ctl` per request | 64 |", "| no |"),
+    ("| `epoll_ctl` per request | 8 |", "| yes |"),
+    ("| system calls per request | 64 |", "| no |"),
+)
+
+
+def run(program, *arguments):
+    return subprocess.run([BENCH / program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+
+
+with tempfile.TemporaryDirectory() as name:
+    directory = pathlib.Path(name)
+    readme = directory / "README.md"
+    (directory / "micro.json").write_text(json.dumps(MICRO))
+    (directory / "servers.json").write_text(json.dumps(SERVERS))
+
+    readme.write_text(README)
+    made = run("tables.py", directory, readme)
+    check(made.returncode == 0, f"tables.py fails: {made.stderr.decode()}")
+    text = readme.read_text()
+    check(text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text, "the README around is not as it was")
+    check("Abacus" in text and "2001-02-03" in text, "where do the figures come from?")
+    for begin, end in ROWS:
+        found = [line for line in text.splitlines() if line.startswith(begin)]
+        check(len(found) == 1 and found[0].endswith(end), f"{begin}: {found} should end in {end}")
+    run("tables.py", directory, readme)
+    check(readme.read_text() == text, "a second time it is another README")
+    readme.write_text("no markers\n")
+    check(run("tables.py", directory, readme).returncode == 1, "a README without markers is no error")
+
+    if shutil.which("gnuplot"):
+        made = run("charts.py", directory)
+        check(made.returncode == 0 and not made.stderr, f"charts.py fails: {made.stderr.decode()}")
+        for picture in ("cost.svg", "ratios.svg", "servers.svg"):
+            words = "".join(xml.etree.ElementTree.parse(directory / picture).getroot().itertext())
+            check("Abacus" in words and "2001-02-03" in words and "weir" in words, f"{picture}: what is it?")
