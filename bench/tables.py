@@ -113,7 +113,9 @@ def micro(results):
     return paragraph(
         f"{machine(results)} Ratios to raw epoll, medians of {results['cases'][0]['repetitions']} repetitions. Raw, in "
         f"nanoseconds, is with {fewest:,} descriptors. Growth is that of the cost from {fewest:,} descriptors to the most, as a "
-        f"ratio to the growth on raw epoll; it is to be {GROWTH} at most.") + text
+        f"ratio to the growth on raw epoll; it is to be {GROWTH} at most.") + text + "\n" + paragraph(
+            "The other libraries are in the pictures. What is to be known of them:") + "".join(
+                f"- {name} {peer['version']}: {peer['note']}\n" for name, peer in results["peers"].items())
 
 
 # ---------------------------------------------------------------- whole servers
@@ -165,7 +167,8 @@ def servers(results):
     settings = results["settings"]
     return paragraph(
         f"{machine(results)} The same server on each, with {settings['threads']} threads; medians of {settings['rounds']} "
-        f"rounds of {settings['seconds']} s of {results['tools']['wrk'].split(' [')[0]} on the same machine."
+        f"rounds of {settings['seconds']} s of {results['tools']['wrk'].split(' [')[0]} on the same machine. System calls are "
+        "counted in a run of their own, which strace slows down."
     ) + measured(results) + "\n" + paragraph(
         "httpd as a ratio to the best of the others, and for requests/s and p99 to the best whose threads share one poller; of "
         "each round by itself, with the middle half:"
