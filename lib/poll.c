@@ -250,6 +250,9 @@ static int wait_for_batch(struct weir_poll *poll, struct weir_events *events, in
                         return -ESHUTDOWN;
                 round.full = round.ghost = false;
                 r = fill(poll, events, timeout, &round);
+                /* A signal handler may have forked in the sleep. */
+                if (weir_core_is_forked(core))
+                        return -ECHILD;
                 again = round.full;
                 if ((round.ghost || weir_sets_older(core) >= 0) && !weir_sets_rebuild(poll)) {
                         /* For lack of memory or descriptors the ghost stays, and no sleep is possible: do not spin. */
