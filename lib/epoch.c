@@ -51,6 +51,7 @@ static void become_runner(struct weir_epochs *epochs, struct weir_runner *runner
         runner->due.first = due->first;
         runner->due.last = due->last;
         runner->held.first = NULL;
+        runner->held_at = 0;
         runner->next = epochs->runners;
         epochs->runners = runner;
 }
@@ -138,16 +139,23 @@ bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node, s
                 become_runner(epochs, runner, &list);
         else
                 append(outer ? &outer->held : &epochs->newest->deferred, &list);
+        if (outer)
+                outer->held_at = epochs->number;
         pthread_mutex_unlock(&epochs->lock);
         return run;
 }
 
 struct weir_deferred *weir_epochs_next(struct weir_epochs *epochs, struct weir_runner *runner) {
         struct weir_deferred *node;
+        struct weir_batch *batch;
 
         if (runner->held.first || !runner->due.first) {
                 pthread_mutex_lock(&epochs->lock);
-                append(WEIR_CHECK(held_open, epochs->newest) ? &epochs->newest->deferred : &runner->due, &runner->held);
+                /* Not to a batch that was opened since: its reader may wait for what is held. */
+                batch = epochs->newest;
+                while (batch && batch->number > runner->held_at)
+                        batch = batch->older;
+                append(WEIR_CHECK(held_open, batch) ? &batch->deferred : &runner->due, &runner->held);
                 runner->held.first = NULL;
                 if (!runner->due.first)
                         stop_running(epochs, runner);

@@ -9,10 +9,10 @@
  *   batch     CLOSED --open--> OPEN(number) --close--> CLOSED
  *   deferred  given --no batch open--> due
  *                   --else--> on a batch --close--> on the next older one ... --none older--> due --> run
- *                   --inside a deferred function--> held by its runner --it returns--> given
+ *                   --inside a deferred function--> held by its runner --it returns--> given, as at the last defer in it
  *
- * Invariants, under the lock: open batches are in order of number; a function on a batch was given while that batch
- * and every older one in the list were open, and while none that is newer and still open was.
+ * Invariants, under the lock: open batches are in order of number; a function on a batch was given as of a moment at
+ * which that batch and every older one in the list were open, and none that is newer and still open was.
  */
 
 #include <pthread.h>
@@ -40,6 +40,7 @@ struct weir_runner {
         pthread_t thread;
         struct weir_deferred_list due;
         struct weir_deferred_list held; /* deferred inside the function that runs now */
+        uint64_t held_at;               /* number of the newest batch at the last of these defers */
 };
 
 struct weir_counts {
