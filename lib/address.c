@@ -130,9 +130,11 @@ static size_t address_byte(const char *text, char *ret_byte) {
                 *ret_byte = *text;
                 return 1;
         }
-        if (text[1] != 'x' || address_hex(text[2]) < 0 || address_hex(text[3]) < 0)
+        int high = text[1] == 'x' ? address_hex(text[2]) : -1, low = high < 0 ? -1 : address_hex(text[3]);
+
+        if (low < 0)
                 return 0;
-        *ret_byte = (char)(address_hex(text[2]) << 4 | address_hex(text[3]));
+        *ret_byte = (char)(high * 16 + low);
         return 4;
 }
 

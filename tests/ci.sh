@@ -236,9 +236,10 @@ row_tidy() {
         clang-tidy --quiet --warnings-as-errors='*' --checks="$checks" lib/*.c -- -std=c11 -D_GNU_SOURCE -Iinclude -iquote lib
 }
 
+# It does not read the headers of the system, which have CLOCK_MONOTONIC.
 row_cppcheck() {
         cppcheck -q --std=c11 --enable=warning,performance,portability --error-exitcode=1 -Iinclude -D_GNU_SOURCE \
-                lib bench/common bench/httpd bench/chat bench/echo
+                -DCLOCK_MONOTONIC=1 lib bench/common bench/httpd bench/chat bench/echo
 }
 
 row_manual() {
