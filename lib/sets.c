@@ -17,7 +17,7 @@
  *
  * Other threads go on: a registration made meanwhile goes to the new set, one found in the older set is worked on there,
  * as the HOME bit of its slot says. What cannot be moved for lack of memory stays where it is, the waiter fetches from both
- * sets, and goes on moving when the ghost shows itself again.
+ * sets, and goes on moving at its next round.
  *
  * An outer set watches neither of them but a third one that contains what there is, so it is not deafened.
  */

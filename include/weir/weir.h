@@ -161,7 +161,8 @@ WEIR_PUBLIC struct weir_registry *weir_poll_registry(struct weir_poll *poll);
  * Returns how many events were fetched, 0 after the timeout. weir_events_next() may hand out fewer: those whose
  * registration has gone by then are dropped. Closing the former batch may run deferred functions on this thread. An open
  * batch holds up deferred functions: call weir_events_clear() before blocking on anything but the next wait.
- * Errors: -EBUSY another thread waits; -EINVAL, -ECHILD, -ESHUTDOWN: none of these touches the batch open in events.
+ * Errors: -EBUSY another thread waits, or this one does, and runs a deferred function; -EINVAL, -ECHILD, -ESHUTDOWN. A wait
+ * that is refused does not touch the batch open in events; one in progress when the poll ends has closed it.
  * -EINTR a signal handler ran and nothing was ready. After -EINTR and after 0 no batch is open. No event is lost.
  * Blocking: yes. Not a cancellation point.
  */
@@ -277,8 +278,9 @@ struct weir_deferred {
  * Runs fn(node) exactly once, when every batch that is open now has been closed; at once, on the caller, if none is.
  * A wait in progress holds nothing up. After weir_deregister() this is the moment to free what the token points to.
  *   node  in use until fn is called; fn may free it
- *   fn    runs on the thread that closed the last of those batches, under no lock of the library; it may call anything.
- *         A defer made inside it on the same poll runs after it, not nested.
+ *   fn    runs on the thread that closed the last of those batches, under no lock of the library; it may call anything, and
+ *         returns: it is not left by pthread_exit(3), longjmp(3) or an exception. What it defers on the same poll runs after
+ *         it, not nested; several of these may wait for each other's batches.
  * Call it without locks that fn takes. Never fails, allocates or blocks. In a forked child fn runs at once.
  * Ordering: what the caller did before, and what any thread did with those batches before closing them, is visible to fn.
  */
