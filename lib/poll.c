@@ -277,13 +277,15 @@ static int wait_for_batch(struct weir_poll *poll, struct weir_events *events, in
 }
 
 static bool nanoseconds(const struct timespec *timeout, int64_t *ret_ns) {
+        int64_t seconds = timeout ? timeout->tv_sec : 0;
+
         *ret_ns = WEIR_FOREVER;
         if (!timeout)
                 return true;
-        if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)
+        if (seconds < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)
                 return false;
-        if (timeout->tv_sec < WEIR_FOREVER / NS_PER_S)
-                *ret_ns = timeout->tv_sec * NS_PER_S + timeout->tv_nsec;
+        if (seconds < WEIR_FOREVER / NS_PER_S)
+                *ret_ns = seconds * NS_PER_S + timeout->tv_nsec;
         return true;
 }
 

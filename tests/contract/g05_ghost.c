@@ -44,7 +44,7 @@ static int cure(struct fixture *fx) {
                 if (n == 0 && stats_of(fx->registry).stale == before)
                         return total;
         }
-        fail_msg("the ghost still comes");
+        fail_msg("%s", "the ghost still comes");
         return total;
 }
 
