@@ -22,7 +22,7 @@
 #define UNIX_MAX (sizeof(struct sockaddr_un) - UNIX_HEAD - 1)
 
 /* The array of a program that was compiled before must fit what the kernel writes, and the other way round. */
-_Static_assert(sizeof(struct weir_address) == sizeof(struct sockaddr_storage) + 8, "an address and its length");
+_Static_assert(sizeof(union weir_sockaddr) == 128 && sizeof(struct weir_address) <= 136, "an address and its length");
 _Static_assert(sizeof(UNIX_PREFIX "@") + 4 * (sizeof(union weir_sockaddr) - UNIX_HEAD) <= WEIR_ADDRESS_TEXT,
                "every byte may be written as four");
 
