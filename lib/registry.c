@@ -99,13 +99,11 @@ static struct weir_slot *find(struct weir_registry *core, int fd) {
         return fd >= 0 && (uint64_t)fd <= DATA_INDEX ? weir_table_find(&core->fds, (uint32_t)fd) : NULL;
 }
 
-/* The slot of a descriptor that is to be registered, or NULL and an error. */
+/* The slot of a descriptor that is to be registered, or NULL and an error. Made even if it is there, for the order in that. */
 static struct weir_slot *make(struct weir_registry *core, int fd, int *ret_error) {
-        struct weir_slot *slot = find(core, fd);
+        struct weir_slot *slot;
 
-        if (slot)
-                return slot;
-        if (!weir_sys_is_open(fd)) {
+        if (!find(core, fd) && !weir_sys_is_open(fd)) {
                 *ret_error = -EBADF; /* a wild number must not cost memory */
                 return NULL;
         }

@@ -21,25 +21,28 @@ static size_t segment_bytes(unsigned segment) {
 }
 
 struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
-        struct weir_slot *slot = weir_table_find(table, index), *slots, *none = NULL;
+        struct weir_slot *slots, *none = NULL;
         uint32_t offset;
         unsigned segment = weir_table_segment(index, &offset);
 
-        if (slot)
-                return slot;
-        slots = weir_sys_alloc(segment_bytes(segment));
-        if (!slots)
-                return NULL;
-        /*
-         * PAIR(segment): weir_table_find() finds zeroed slots.
-         * PAIR(rebuild): sequentially consistent with weir_sets_rebuild(), which publishes the new set and then looks
-         * for segments, while a registration publishes its segment and then looks for the set.
-         */
-        if (atomic_compare_exchange_strong_explicit(&table->segments[segment], &none, slots,
-                                                    WEIR_SEQ_CST(segment_make, acq_rel), memory_order_relaxed))
-                return slots + offset;
-        weir_sys_free(slots, segment_bytes(segment));
-        return weir_table_find(table, index); /* which another thread made */
+        for (;;) {
+                /*
+                 * PAIR(rebuild): sequentially consistent with weir_sets_rebuild(), which publishes the new set and then looks
+                 * for segments, while a registration publishes its segment and then looks for the set; or sees here that
+                 * another thread has published it, and then looks.
+                 */
+                slots = atomic_load_explicit(&table->segments[segment], WEIR_SEQ_CST(segment_seen, acquire));
+                if (slots)
+                        return slots + offset;
+                slots = weir_sys_alloc(segment_bytes(segment));
+                if (!slots)
+                        return NULL;
+                /* PAIR(segment): weir_table_find() finds zeroed slots. */
+                if (atomic_compare_exchange_strong_explicit(&table->segments[segment], &none, slots,
+                                                            WEIR_SEQ_CST(segment_make, acq_rel), memory_order_relaxed))
+                        return slots + offset;
+                weir_sys_free(slots, segment_bytes(segment));
+        }
 }
 
 void weir_table_name(struct weir_table *table, struct weir_slot *slot, uint32_t index, uint32_t name) {
