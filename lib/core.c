@@ -17,9 +17,12 @@ void weir_core_ref(struct weir_registry *core) {
 }
 
 void weir_core_unref(struct weir_registry *core) {
+        uint32_t former;
+
         WEIR_YIELD();
         /* PAIR(reference): of two releases, the last sees all that the other holder did. */
-        if (atomic_fetch_sub_explicit(&core->references, 1, WEIR_ACQ_REL(unref)) == 1)
+        former = atomic_fetch_sub_explicit(&core->references, 1, WEIR_ACQ_REL(unref));
+        if (WEIR_CHECK(last_reference, former == 1))
                 weir_poll_free(weir_poll_of(core));
 }
 

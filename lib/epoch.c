@@ -30,7 +30,7 @@ void weir_epochs_deinit(struct weir_epochs *epochs) {
 static struct weir_runner *find_runner(struct weir_epochs *epochs) {
         struct weir_runner *runner = epochs->runners;
 
-        while (runner && !pthread_equal(runner->thread, pthread_self()))
+        while (runner && !WEIR_CHECK(is_runner, pthread_equal(runner->thread, pthread_self())))
                 runner = runner->next;
         return runner;
 }
@@ -101,7 +101,7 @@ bool weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
                 batch->older->newer = batch->newer;
         else
                 epochs->oldest = batch->newer;
-        append(batch->older ? &batch->older->deferred : &due, &batch->deferred);
+        append(WEIR_CHECK(close_older, batch->older) ? &batch->older->deferred : &due, &batch->deferred);
         batch->number = 0;
         --epochs->open;
         epochs->counts.events += counts->events;
@@ -120,7 +120,7 @@ bool weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
                         become_runner(epochs, runner, &due);
         }
         pthread_mutex_unlock(&epochs->lock);
-        if (wake)
+        if (WEIR_CHECK(close_sleepers, wake))
                 weir_sys_futex_wake_all(&epochs->closed);
         return run;
 }
@@ -193,7 +193,7 @@ int weir_epochs_synchronize(struct weir_epochs *epochs) {
         epoch = epochs->number;
         if (!refused)
                 ++epochs->sleepers;
-        while (!refused && !has_passed(epochs, epoch)) {
+        while (!refused && WEIR_CHECK(synchronize_open, !has_passed(epochs, epoch))) {
                 /* relaxed: under the lock */
                 closed = atomic_load_explicit(&epochs->closed, memory_order_relaxed);
                 pthread_mutex_unlock(&epochs->lock);

@@ -92,6 +92,7 @@ struct weir_registry *weir_poll_registry(struct weir_poll *poll) {
 
 void weir_poll_destroy(struct weir_poll *poll) {
         struct weir_registry *core = weir_poll_registry(poll);
+        uint32_t role;
 
         if (!core)
                 return;
@@ -105,7 +106,8 @@ void weir_poll_destroy(struct weir_poll *poll) {
                  * PAIR(role): the waiter that clears HELD finds GONE and all that this did, or this finds HELD cleared. What the
                  * waiter did then comes before the end by the reference that its events object holds.
                  */
-                if (atomic_fetch_or_explicit(&poll->role, ROLE_GONE, WEIR_RELEASE(role_gone)) & ROLE_HELD)
+                role = atomic_fetch_or_explicit(&poll->role, ROLE_GONE, WEIR_RELEASE(role_gone));
+                if (WEIR_CHECK(role_held, role & ROLE_HELD))
                         return;
         }
         weir_core_unref(core);
@@ -291,13 +293,15 @@ static bool nanoseconds(const struct timespec *timeout, int64_t *ret_ns) {
 
 static void leave(struct weir_poll *poll) {
         struct weir_registry *core = &poll->core;
+        uint32_t role;
 
         /* What was left of the queue must keep an outer set awake: the edge that announced it may be spent. Not a parent's. */
         if (poll->pending && weir_queue_is_nested(&core->queue) && !weir_core_is_forked(core))
                 weir_core_signal(core);
         WEIR_YIELD();
         /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */
-        if (atomic_fetch_and_explicit(&poll->role, ~ROLE_HELD, WEIR_ACQ_REL(role_leave)) & ROLE_GONE)
+        role = atomic_fetch_and_explicit(&poll->role, ~ROLE_HELD, WEIR_ACQ_REL(role_leave));
+        if (WEIR_CHECK(role_left, role & ROLE_GONE))
                 weir_core_unref(core);
 }
 

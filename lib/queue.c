@@ -30,12 +30,13 @@ struct weir_slot *weir_queue_take(struct weir_queue *queue) {
 
         do {
                 WEIR_YIELD();
-                empty = (head & (QUEUE_NESTED | QUEUE_SHUT)) | (head & QUEUE_NESTED ? QUEUE_PARKED : 0);
+                empty = (head & (QUEUE_NESTED | QUEUE_SHUT)) |
+                        (WEIR_CHECK(take_nested, head & QUEUE_NESTED) ? QUEUE_PARKED : 0);
                 /*
                  * The step of one that is NESTED is made even if it changes nothing: it proves that the word is not older than
                  * the signal that was fetched. Otherwise only a word that this thread parked is signalled for.
                  */
-                if (head == empty && !(head & QUEUE_NESTED))
+                if (head == empty && !WEIR_CHECK(take_proves, head & QUEUE_NESTED))
                         return NULL;
                 /* PAIR(queue): the links that weir_queue_push() wrote. */
         } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, empty, WEIR_ACQUIRE(take_queue),
@@ -80,7 +81,7 @@ void weir_queue_nest(struct weir_queue *queue) {
         uintptr_t head = atomic_load_explicit(&queue->head, memory_order_relaxed), next;
 
         do
-                next = head | QUEUE_NESTED | (slot_of(head) ? 0 : QUEUE_PARKED);
+                next = head | QUEUE_NESTED | (WEIR_CHECK(nest_empty, !slot_of(head)) ? QUEUE_PARKED : 0);
         /* relaxed: the flag carries nothing with it, and a read-modify-write carries on what a push released */
         while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, memory_order_relaxed,
                                                         memory_order_relaxed));

@@ -120,7 +120,7 @@ static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t w
                   weir_token token) {
         uint64_t generations = 2 * SLOT_GENERATION;
 
-        if (word & SLOT_REGISTERED) {
+        if (WEIR_CHECK(begin_registered, word & SLOT_REGISTERED)) {
                 weir_slot_invalidate(slot);
                 generations = SLOT_GENERATION;
         }
@@ -288,7 +288,7 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(rearm),
                                                           memory_order_relaxed));
         WEIR_PROBE(4, rearm, core, fd, directions, 0);
-        if (next & ~word & SLOT_LINKED)
+        if (weir_slot_is_linked_by(word, next))
                 weir_core_push(core, slot);
         return 0;
 }

@@ -107,19 +107,20 @@ static bool move(struct weir_registry *core, struct weir_slot *slot, int fd) {
         uint64_t word, ready = 0;
 
         /* PAIR(rebuild): sequentially consistent, see weir_slot_lock(). Most slots are free, and are not written to. */
-        if (!(atomic_load_explicit(&slot->word, WEIR_SEQ_CST(move_word, acquire)) & (SLOT_REGISTERED | SLOT_LOCKED)))
+        word = atomic_load_explicit(&slot->word, WEIR_SEQ_CST(move_word, acquire));
+        if (!(word & SLOT_REGISTERED) && !WEIR_CHECK(move_locked, word & SLOT_LOCKED))
                 return true;
         if (!weir_slot_lock(slot, SLOT_REGISTERED | SLOT_HOME, SLOT_REGISTERED | (older ? SLOT_HOME : 0), 0, 0, &word))
                 return true;
         r = weir_registry_ctl(core, newer, EPOLL_CTL_ADD, fd, word);
         if (r < 0) {
-                if (is_there(core, older, fd, word)) {
+                if (WEIR_CHECK(move_stays, is_there(core, older, fd, word))) {
                         weir_registry_unlock(core, slot, 0, 0);
                         return false;
                 }
         } else {
                 r = weir_registry_ctl(core, older, EPOLL_CTL_DEL, fd, word);
-                if (r == -EBADF || r == -ENOENT)
+                if (WEIR_CHECK(move_stranger, r == -EBADF || r == -ENOENT))
                         (void)weir_registry_ctl(core, newer, EPOLL_CTL_DEL, fd, word);
                 else if (word & SLOT_EXCLUSIVE)
                         ready = (word & SLOT_ASKED) >> SLOT_ASKED_SHIFT;

@@ -86,7 +86,7 @@ bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint6
         do {
                 /* PAIR(registration): a refused call, too, comes after the one that made it so. */
                 word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(refused));
-                while (word & SLOT_LOCKED)
+                while (WEIR_CHECK(lock_held, word & SLOT_LOCKED))
                         word = weir_slot_await(slot, word);
                 WEIR_YIELD();
                 if ((word & mask) != value) {
@@ -124,9 +124,9 @@ bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint
                  */
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(unlock),
                                                           memory_order_relaxed));
-        if (word & SLOT_CONTENDED)
+        if (WEIR_CHECK(contended, word & SLOT_CONTENDED))
                 weir_sys_futex_wake_all(futex_of(slot));
-        return next & ~word & SLOT_LINKED;
+        return weir_slot_is_linked_by(word, next);
 }
 
 void weir_slot_invalidate(struct weir_slot *slot) {
@@ -246,7 +246,8 @@ bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool
                 } else if (is_early(word, data)) {
                         next = with_early(word, events);
                 } else {
-                        if (WEIR_CHECK(suspect_locked, word & SLOT_LOCKED) || !(data & DATA_LEVEL))
+                        if (WEIR_CHECK(suspect_locked, word & SLOT_LOCKED) ||
+                            WEIR_CHECK(suspect_edge, !(data & DATA_LEVEL)))
                                 return false;
                         if (WEIR_CHECK(suspect_twice, word & SLOT_SUSPECT)) {
                                 *ghost = true;
@@ -280,7 +281,7 @@ bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
                 /* PAIR(linked): weir_slot_unlink() cleared the bit after it read the link that the caller now writes. */
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQUIRE(offer),
                                                           memory_order_relaxed));
-        return next & ~word & SLOT_LINKED;
+        return weir_slot_is_linked_by(word, next);
 }
 
 uint64_t weir_slot_unlink(struct weir_slot *slot) {

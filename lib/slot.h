@@ -174,6 +174,11 @@ static inline uint64_t weir_slot_link_for(uint64_t word, uint64_t next) {
         return SLOT_LINKED;
 }
 
+/* Whether the step from word to next links the slot: whoever sets the bit puts it on the queue. */
+static inline bool weir_slot_is_linked_by(uint64_t word, uint64_t next) {
+        return next & SLOT_LINKED && !WEIR_CHECK(linked, word & SLOT_LINKED);
+}
+
 /*
  * Lets the caller change the registration: waits until the slot is not LOCKED, and if the bits of mask then read value,
  * locks it, clears the bits of clear and adds add, in one step. Returns whether it did; *ret_word is the word as it was
@@ -215,7 +220,7 @@ static inline bool weir_slot_take_plain(struct weir_slot *slot, uint64_t data, u
         uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(take_plain_word));
         weir_token token;
 
-        if (weir_slot_is_other(word, data) || weir_slot_is_latched(word))
+        if (weir_slot_is_other(word, data) || WEIR_CHECK(take_plain_latched, weir_slot_is_latched(word)))
                 return false;
         WEIR_YIELD();
         /* PAIR(token): a token stored later brings the change of generation before it. */

@@ -76,6 +76,7 @@ int weir_waker_create(struct weir_registry *core, weir_token token, struct weir_
 }
 
 int weir_waker_wake(struct weir_waker *waker) {
+        uint64_t word;
         int r;
 
         if (!waker)
@@ -88,11 +89,13 @@ int weir_waker_wake(struct weir_waker *waker) {
          * PAIR(registration): the taker of the event sees what was written before the wake, this one or one it joins.
          * A wake that finds ready set needs no push: whoever set it has pushed or is about to, or the event is in a batch.
          */
-        if (atomic_fetch_or_explicit(&waker->slot->word, EPOLLIN, WEIR_RELEASE(wake)) & EPOLLIN)
+        word = atomic_fetch_or_explicit(&waker->slot->word, EPOLLIN, WEIR_RELEASE(wake));
+        if (WEIR_CHECK(wake_ready, word & EPOLLIN))
                 return 0;
         WEIR_YIELD();
         /* PAIR(linked): weir_slot_unlink() has read the link, and will see ready unless it hands it out now. */
-        if (!(atomic_fetch_or_explicit(&waker->slot->word, SLOT_LINKED, WEIR_ACQUIRE(wake_link)) & SLOT_LINKED))
+        word = atomic_fetch_or_explicit(&waker->slot->word, SLOT_LINKED, WEIR_ACQUIRE(wake_link));
+        if (!WEIR_CHECK(wake_linked, word & SLOT_LINKED))
                 weir_core_push(waker->core, waker->slot);
         return 0;
 }

@@ -28,7 +28,7 @@ fail() {
 
 # The names that the library has: an order of both kinds has two halves.
 names_in_lib() {
-        grep -rhoE 'WEIR_(ACQUIRE|RELEASE|ACQ_REL|SEQ_CST|CHECK)\([a-z_]+' lib/*.c lib/slot.h | sort -u | while IFS='(' read -r macro name; do
+        grep -rhoE 'WEIR_(ACQUIRE|RELEASE|ACQ_REL|SEQ_CST|CHECK)\([a-z_]+' lib/*.c lib/core.h lib/slot.h | sort -u | while IFS='(' read -r macro name; do
                 if [[ $macro == WEIR_ACQ_REL ]]; then
                         printf '%s\n' "${name}_acquire" "${name}_release"
                 else
