@@ -189,7 +189,7 @@ int weir_epochs_synchronize(struct weir_epochs *epochs) {
         bool refused;
 
         pthread_mutex_lock(&epochs->lock);
-        refused = may_not_wait(epochs);
+        refused = WEIR_CHECK(synchronize_refused, may_not_wait(epochs));
         epoch = epochs->number;
         if (!refused)
                 ++epochs->sleepers;

@@ -211,7 +211,8 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
         if (queue_first)
                 count = fill_from_queue(poll, events->entries, events->capacity);
         if (count < events->capacity) {
-                bool sleep = timeout && !count && !poll->pending && weir_queue_park(queue);
+                bool at_hand = WEIR_CHECK(at_hand, count || poll->pending);
+                bool sleep = timeout && !at_hand && weir_queue_park(queue);
                 unsigned room = events->capacity - count;
 
                 WEIR_YIELD();
@@ -248,8 +249,6 @@ static int wait_for_batch(struct weir_poll *poll, struct weir_events *events, in
                 bool again;
                 int r;
 
-                if (weir_queue_is_shut(&core->queue))
-                        return -ESHUTDOWN;
                 round.full = round.ghost = false;
                 r = fill(poll, events, timeout, &round);
                 /* A signal handler may have forked in the sleep. */
@@ -262,7 +261,8 @@ static int wait_for_batch(struct weir_poll *poll, struct weir_events *events, in
                                 r = weir_sys_nap();
                         again = false;
                 }
-                if (weir_queue_is_shut(&core->queue))
+                /* Also when the poll was destroyed before the fetch: that did not sleep then, weir_queue_park(). */
+                if (WEIR_CHECK(shut_seen, weir_queue_is_shut(&core->queue)))
                         return -ESHUTDOWN;
                 if (r > 0)
                         weir_events_open(events, (unsigned)r);
@@ -296,7 +296,8 @@ static void leave(struct weir_poll *poll) {
         uint32_t role;
 
         /* What was left of the queue must keep an outer set awake: the edge that announced it may be spent. Not a parent's. */
-        if (poll->pending && weir_queue_is_nested(&core->queue) && !weir_core_is_forked(core))
+        if (WEIR_CHECK(leave_pending, poll->pending) && weir_queue_is_nested(&core->queue) &&
+            !weir_core_is_forked(core))
                 weir_core_signal(core);
         WEIR_YIELD();
         /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */

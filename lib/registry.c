@@ -169,7 +169,7 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         weir_slot_lock(slot, 0, 0, 0, 0, &word);
         registration = word_of(interest);
         /* What may be registered is asked of the set that would have it; otherwise, PAIR(rebuild), see weir_slot_lock(). */
-        if (word & SLOT_REGISTERED)
+        if (WEIR_CHECK(register_there, word & SLOT_REGISTERED))
                 registration |= word & SLOT_HOME;
         else if (atomic_load_explicit(&core->home, WEIR_SEQ_CST(register_home, acquire)))
                 registration |= SLOT_HOME;

@@ -65,6 +65,9 @@ passes() {
 
 diff <(names_in_lib) <(names_in_list) || fail 'tests/mutants.txt and the library do not name the same'
 
+# What a test says that has found something. One that only hangs or crashes has not.
+verdict='^Error: |\[  (FAILED|ERROR) '
+
 declare -A sound
 killed=0 survived=0 skipped=0
 while read -r name killer; do
@@ -81,9 +84,11 @@ while read -r name killer; do
         if passes "$killer" -DWEIR_MUTANTS "-DWEIR_MUTANT_$name=1"; then
                 survived=$((survived + 1))
                 printf '%-22s SURVIVED  %s\n' "$name" "$killer"
-        else
+        elif grep -qE "$verdict" "$work/log"; then
                 killed=$((killed + 1))
                 printf '%-22s killed by %s\n' "$name" "$killer"
+        else
+                fail "$name: $killer ends without a verdict"
         fi
 done < <(grep -vE '^(#|$)' tests/mutants.txt)
 echo "$killed killed, $skipped skipped, $survived survived"

@@ -144,6 +144,16 @@ static void poll_may_end_during_the_wait(void **state) {
         assert_true(n > 3);
 }
 
+/* A wait that does not sleep tells it, too. */
+static void end_is_told_by_a_look(void **state) {
+        struct fixture *fx = *state;
+
+        fault_hook(FAULT_WAIT, 1, end_poll, fx);
+        assert_int_equal(wait_ms(fx->poll, fx->events, 0), -ESHUTDOWN);
+        assert_int_equal(fault_off(), 1);
+        assert_null(fx->poll);
+}
+
 /* The wait that would sleep for ever ends with the poll. */
 static void end_wakes_the_sleeper(void **state) {
         struct fixture *fx = *state;
@@ -186,6 +196,39 @@ static void parks_only_to_sleep(void **state) {
                 (void)expect_soon(fx, 1);
         }
         weir_waker_destroy(witness.waker);
+}
+
+static void look_and_signal(void *arg) {
+        struct witness *witness = arg;
+
+        witness->head = atomic_load(&witness->fx->registry->queue.head);
+        weir_core_signal(witness->fx->registry);
+}
+
+/* What an earlier batch had no room for is at hand, though the queue is empty: a wait looks at the kernel, and does not sleep. */
+static void left_over_readiness_ends_the_wait(void **state) {
+        struct fixture *fx = *state;
+        struct witness witness = { .fx = fx, .head = QUEUE_PARKED };
+        struct weir_events *narrow;
+        struct weir_waker *wakers[3];
+
+        assert_int_equal(weir_events_create(1, &narrow), 0);
+        for (unsigned i = 0; i < 3; ++i) {
+                assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
+                assert_int_equal(weir_waker_wake(wakers[i]), 0);
+        }
+        for (unsigned i = 0; i < 2; ++i) {
+                assert_int_equal(wait_ms(fx->poll, narrow, 0), 1);
+                assert_true(weir_events_next(narrow, &(struct weir_event){ 0 }));
+        }
+        assert_non_null(fx->poll->pending);
+        fault_hook(FAULT_WAIT, 1, look_and_signal, &witness);
+        assert_int_equal(wait_ms(fx->poll, narrow, -1), 1);
+        assert_int_equal(fault_off(), 1);
+        assert_int_equal(witness.head, 0);
+        for (unsigned i = 0; i < 3; ++i)
+                weir_waker_destroy(wakers[i]);
+        weir_events_destroy(narrow);
 }
 
 /* Something is queued already: no wait may sleep on it. */
@@ -373,8 +416,10 @@ int main(void) {
                 CASE(refused_wait_touches_nothing),
                 CASE(role_is_held_during_the_wait),
                 CASE(poll_may_end_during_the_wait),
+                CASE(end_is_told_by_a_look),
                 CASE(end_wakes_the_sleeper),
                 CASE(parks_only_to_sleep),
+                CASE(left_over_readiness_ends_the_wait),
                 CASE(queued_readiness_ends_the_wait),
                 CASE(bare_signal_is_no_event),
                 CASE(interruption_loses_nothing),

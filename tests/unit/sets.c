@@ -235,6 +235,22 @@ static int make_closed(struct fixture *fx, weir_interest interest, int *ret_dupl
         return pair[0];
 }
 
+/* A register asks the set that has the registration, be it the older one: it is refused, and replaces nothing. */
+static void registered_in_either_set_is_registered(void **state) {
+        struct fixture *fx = *state;
+        struct crowd crowd;
+
+        crowd_make(fx, &crowd);
+        fault_from(FAULT_ADD, 4, ENOMEM); /* after the eventfd and two members */
+        assert_false(weir_sets_rebuild(fx->poll));
+        assert_int_equal(fault_off(), 1);
+        assert_true(weir_sets_older(fx->registry) >= 0);
+        for (unsigned i = 0; i < MEMBERS; ++i)
+                assert_int_equal(weir_register(fx->registry, crowd.pairs[i][0], MEMBERS, WEIR_READABLE), -EEXIST);
+        crowd_speaks(fx, &crowd);
+        crowd_end(&crowd);
+}
+
 static void stranger_is_not_adopted(void **state) {
         struct fixture *fx = *state;
 
@@ -455,6 +471,7 @@ int main(void) {
                 CASE(rebuild_survives_each_failure),
                 CASE(rebuild_without_descriptors_changes_nothing),
                 CASE(two_sets_work_as_one),
+                CASE(registered_in_either_set_is_registered),
                 CASE(stranger_is_not_adopted),
                 CASE(closed_number_does_not_stop_the_move),
                 CASE(set_on_a_closed_number_does_not_stop_the_move),
