@@ -36,15 +36,3 @@ void weir_core_push(struct weir_registry *core, struct weir_slot *slot) {
         if (weir_queue_push(&core->queue, slot))
                 weir_core_signal(core);
 }
-
-void weir_core_run(struct weir_registry *core, struct weir_runner *runner) {
-        struct weir_deferred *node;
-
-        weir_core_ref(core);
-        /* A function that forks returns in the child, too, where the lists are nobody's. */
-        while (!weir_core_is_forked(core) && (node = weir_epochs_next(&core->epochs, runner))) {
-                WEIR_YIELD();
-                node->fn(node);
-        }
-        weir_core_unref(core);
-}

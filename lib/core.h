@@ -76,9 +76,6 @@ void weir_core_unref(struct weir_registry *core);
 /* Puts slots on the ready queue whose LINKED bit the caller set, and wakes the waiter if it sleeps. */
 void weir_core_push(struct weir_registry *core, struct weir_slot *slot);
 
-/* Runs what is due, as a runner that weir_epochs_close() or weir_epochs_defer() made. It may release every reference to the core. */
-void weir_core_run(struct weir_registry *core, struct weir_runner *runner);
-
 /* Writes to the eventfd. */
 void weir_core_signal(struct weir_registry *core);
 

@@ -4,67 +4,55 @@
  * Batches and deferred functions: see epoch.h for the states. Read weir_epochs_defer() and weir_epochs_close() first.
  *
  * Why a deferred function may free what a token points to, though a wait in progress holds nothing up. A thread
- * deregisters (the generation of the slot changes) and then takes the lock in weir_epochs_defer(). The waiter takes the
- * lock in weir_epochs_open() after its fetch and before the first weir_events_next() of the batch. One of the two comes
- * first. If the waiter does, its batch is in the list and the function waits for it. If the deferring thread does, the
- * lock makes the new generation visible to the waiter: the batch may hold an event of the old one, but the filter drops
- * it. The waiter may have looked at slots before it opened the batch; it looked at no token.
+ * deregisters (the generation of the slot changes) and then changes the word `given` in weir_epochs_defer(). The waiter
+ * changes that word in weir_epochs_open(), after its fetch and before the first weir_events_next() of the batch. One of the
+ * two comes first. If the waiter does, the function is put on a batch that is not older than this one, and waits for it. If
+ * the deferring thread does, the waiter reads what it wrote and so sees the new generation: the batch may hold an event of
+ * the old one, but the filter drops it. The waiter may have looked at slots before it opened the batch; it looked at no
+ * token.
  *
- * PAIR(generation): weir_slot_lock() changes it, weir_slot_take() compares it, and this lock stands between them.
+ * PAIR(generation): weir_slot_lock() changes it, weir_slot_take() compares it, and this word stands between them.
+ * PAIR(given): the same for whatever else a caller made unreachable before it deferred; and the functions on the stack.
  * PAIR(closed): all that a thread did with a batch comes before weir_epochs_close() took the lock, and so before the
- * function that runs because of it, or because of a later weir_epochs_close().
+ * function that runs because of it, or because of a later weir_epochs_close(), or because no batch is open any more.
  */
 
 #include "epoch.h"
 
 #include <errno.h>
 
+#define NO_BATCH ((struct weir_deferred *)1)
+
 void weir_epochs_init(struct weir_epochs *epochs) {
         pthread_mutex_init(&epochs->lock, NULL);
+        atomic_init(&epochs->given, NO_BATCH);
 }
 
 void weir_epochs_deinit(struct weir_epochs *epochs) {
         pthread_mutex_destroy(&epochs->lock);
 }
 
-static struct weir_runner *find_runner(struct weir_epochs *epochs) {
-        struct weir_runner *runner = epochs->runners;
-
-        while (runner && !WEIR_CHECK(is_runner, pthread_equal(runner->thread, pthread_self())))
-                runner = runner->next;
-        return runner;
-}
-
-static void append(struct weir_deferred_list *list, struct weir_deferred_list *more) {
+void weir_deferred_append(struct weir_deferred_list *list, const struct weir_deferred_list *more) {
         if (!more->first)
                 return;
         if (list->first)
-                list->last->next = more->first;
+                list->last->more = more->first;
         else
                 list->first = more->first;
         list->last = more->last;
 }
 
-/* Under the lock: the thread, which is no runner, becomes one with something due. */
-static void become_runner(struct weir_epochs *epochs, struct weir_runner *runner, struct weir_deferred_list *due) {
-        runner->thread = pthread_self();
-        runner->due.first = due->first;
-        runner->due.last = due->last;
-        runner->held.first = NULL;
-        runner->held_at = 0;
-        runner->next = epochs->runners;
-        epochs->runners = runner;
-}
+static void append_stack(struct weir_deferred_list *list, struct weir_deferred *stack) {
+        struct weir_deferred_list more = { stack, stack };
 
-static void stop_running(struct weir_epochs *epochs, struct weir_runner *runner) {
-        struct weir_runner **link = &epochs->runners;
-
-        while (*link != runner)
-                link = &(*link)->next;
-        *link = runner->next;
+        if (stack)
+                stack->more = NULL;
+        weir_deferred_append(list, &more);
 }
 
 void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
+        struct weir_deferred *given;
+
         batch->owner = pthread_self();
         /* relaxed: a hint */
         atomic_store_explicit(&batch->reader, batch->owner, memory_order_relaxed);
@@ -72,23 +60,25 @@ void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
         batch->deferred.first = NULL;
         WEIR_YIELD();
         pthread_mutex_lock(&epochs->lock);
+        /* PAIR(given): weir_epochs_defer() that came before. PAIR(closed): carried on. */
+        given = atomic_exchange_explicit(&epochs->given, NULL, WEIR_ACQUIRE(open_given));
         batch->number = ++epochs->number;
         batch->older = epochs->newest;
-        if (batch->older)
+        if (batch->older) {
+                append_stack(&batch->older->deferred, given);
                 batch->older->newer = batch;
-        else
+        } else {
                 epochs->oldest = batch;
+        }
         epochs->newest = batch;
         ++epochs->open;
         pthread_mutex_unlock(&epochs->lock);
         WEIR_YIELD();
 }
 
-bool weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
-                       struct weir_runner *runner) {
-        struct weir_deferred_list due = { NULL, NULL };
-        struct weir_runner *outer;
-        bool wake, run = false;
+void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
+                       struct weir_deferred_list *due) {
+        bool wake;
 
         WEIR_YIELD();
         /* PAIR(closed): what was done with the batch comes before what is due now or after a later close. */
@@ -101,7 +91,10 @@ bool weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
                 batch->older->newer = batch->newer;
         else
                 epochs->oldest = batch->newer;
-        append(WEIR_CHECK(close_older, batch->older) ? &batch->older->deferred : &due, &batch->deferred);
+        weir_deferred_append(WEIR_CHECK(close_older, batch->older) ? &batch->older->deferred : due, &batch->deferred);
+        /* PAIR(given): the functions given. PAIR(closed): weir_epochs_defer() that finds no batch. */
+        if (!epochs->newest)
+                append_stack(due, atomic_exchange_explicit(&epochs->given, NO_BATCH, WEIR_ACQ_REL(close_given)));
         batch->number = 0;
         --epochs->open;
         epochs->counts.events += counts->events;
@@ -111,60 +104,42 @@ bool weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
         /* relaxed: under the lock; the kernel compares the value alone */
         atomic_fetch_add_explicit(&epochs->closed, 1, memory_order_relaxed);
         wake = epochs->sleepers;
-        if (due.first) {
-                outer = find_runner(epochs);
-                run = !outer;
-                if (outer)
-                        append(&outer->due, &due);
-                else
-                        become_runner(epochs, runner, &due);
-        }
         pthread_mutex_unlock(&epochs->lock);
         if (WEIR_CHECK(close_sleepers, wake))
                 weir_sys_futex_wake_all(&epochs->closed);
-        return run;
 }
 
-bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node, struct weir_runner *runner) {
-        struct weir_deferred_list list = { node, node };
-        struct weir_runner *outer;
-        bool run;
+bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
+        struct weir_deferred *given = atomic_load_explicit(&epochs->given, memory_order_relaxed);
 
-        node->next = NULL;
-        WEIR_YIELD();
-        pthread_mutex_lock(&epochs->lock);
-        outer = find_runner(epochs);
-        run = !outer && !WEIR_CHECK(defer_open, epochs->newest);
-        if (run)
-                become_runner(epochs, runner, &list);
-        else
-                append(outer ? &outer->held : &epochs->newest->deferred, &list);
-        if (outer)
-                outer->held_at = epochs->number;
-        pthread_mutex_unlock(&epochs->lock);
-        return run;
+        for (;;) {
+                WEIR_YIELD();
+                if (given == NO_BATCH) {
+                        /* PAIR(given): a later open sees what came before this. PAIR(closed): every close came before it. */
+                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, NO_BATCH,
+                                                                    WEIR_ACQ_REL(defer_now), memory_order_relaxed))
+                                return true;
+                } else {
+                        node->next = given;
+                        /* PAIR(given): the next open, or the last close, takes the node and those below. */
+                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, node, WEIR_RELEASE(give),
+                                                                    memory_order_relaxed))
+                                return false;
+                }
+        }
 }
 
-struct weir_deferred *weir_epochs_next(struct weir_epochs *epochs, struct weir_runner *runner) {
-        struct weir_deferred *node;
+void weir_epochs_defer_since(struct weir_epochs *epochs, struct weir_deferred *stack, weir_epoch since,
+                             struct weir_deferred_list *due) {
         struct weir_batch *batch;
 
-        if (runner->held.first || !runner->due.first) {
-                pthread_mutex_lock(&epochs->lock);
-                /* Not to a batch that was opened since: its reader may wait for what is held. */
-                batch = epochs->newest;
-                while (batch && batch->number > runner->held_at)
-                        batch = batch->older;
-                append(WEIR_CHECK(held_open, batch) ? &batch->deferred : &runner->due, &runner->held);
-                runner->held.first = NULL;
-                if (!runner->due.first)
-                        stop_running(epochs, runner);
-                pthread_mutex_unlock(&epochs->lock);
-        }
-        node = runner->due.first;
-        if (node)
-                runner->due.first = node->next;
-        return node;
+        pthread_mutex_lock(&epochs->lock);
+        /* Not to a batch that was opened since: its reader may wait for the functions. */
+        batch = epochs->newest;
+        while (batch && batch->number > since)
+                batch = batch->older;
+        append_stack(WEIR_CHECK(since_open, batch) ? &batch->deferred : due, stack);
+        pthread_mutex_unlock(&epochs->lock);
 }
 
 static bool may_not_wait(struct weir_epochs *epochs) {
@@ -175,7 +150,7 @@ static bool may_not_wait(struct weir_epochs *epochs) {
                 if (pthread_equal(batch->owner, self) ||
                     pthread_equal(atomic_load_explicit(&batch->reader, memory_order_relaxed), self))
                         return true;
-        return find_runner(epochs);
+        return false;
 }
 
 static bool has_passed(struct weir_epochs *epochs, weir_epoch epoch) {

@@ -9,10 +9,23 @@
  *   batch     CLOSED --open--> OPEN(number) --close--> CLOSED
  *   deferred  given --no batch open--> due
  *                   --else--> on a batch --close--> on the next older one ... --none older--> due --> run
- *                   --inside a deferred function--> held by its runner --it returns--> given, as at the last defer in it
+ *                   --inside a deferred function--> held, see run.h
+ *
+ * Giving one takes no lock. The word `given` is the top of a stack, that of the newest open batch, whichever that is:
+ *
+ *            open                 defer
+ *   NO_BATCH ----> EMPTY (NULL) --------> a stack <-+ defer
+ *     ^              |    ^ open            | |  |  |
+ *     +--------------+    +-----------------+ |  +--+
+ *     | close of the last batch               |
+ *     +---------------------------------------+
+ *
+ * An open takes the stack to the list of the batch that was the newest so far, and the close of the last batch takes what
+ * is due. Every step is a read-modify-write, that of a function for which there is NO_BATCH, too.
  *
  * Invariants, under the lock: open batches are in order of number; a function on a batch was given as of a moment at
- * which that batch and every older one in the list were open, and none that is newer and still open was.
+ * which that batch and every older one in the list were open, and none that is newer and still open was; `given` is
+ * NO_BATCH when the list is empty, and only then.
  */
 
 #include <pthread.h>
@@ -21,9 +34,9 @@
 #include "sys.h"
 #include <weir/weir.h>
 
-/* A list of functions: first is NULL when it is empty, last is then not looked at. */
+/* A list of stacks: a stack is linked by next from its newest function on, the list by more from one top to another. */
 struct weir_deferred_list {
-        struct weir_deferred *first, *last;
+        struct weir_deferred *first, *last; /* first is NULL when it is empty, last is then not looked at */
 };
 
 struct weir_batch {
@@ -34,25 +47,17 @@ struct weir_batch {
         _Atomic(pthread_t) reader; /* a thread that took the batch over and reads it; a hint for -EDEADLK alone */
 };
 
-/* A thread that runs deferred functions: it lies on that thread's stack. Only the thread itself touches its lists. */
-struct weir_runner {
-        struct weir_runner *next;
-        pthread_t thread;
-        struct weir_deferred_list due;
-        struct weir_deferred_list held; /* deferred inside the function that runs now */
-        uint64_t held_at;               /* number of the newest batch at the last of these defers */
-};
-
 struct weir_counts {
         uint64_t events, stale, wakes, requeued;
 };
 
 struct weir_epochs {
+        _Atomic(struct weir_deferred *) given;
+
         /* Guards all below. Rank: below the lock of a slot; held for a few instructions, never over a call of the user's. */
         pthread_mutex_t lock;
         struct weir_batch *oldest, *newest;
         uint64_t number; /* of the newest batch that was ever opened */
-        struct weir_runner *runners;
         uint64_t open;
         unsigned sleepers;         /* in weir_epochs_synchronize() */
         _Atomic(uint32_t) closed;  /* batches, counted for the sleepers */
@@ -64,19 +69,21 @@ void weir_epochs_deinit(struct weir_epochs *epochs);
 
 void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch);
 
-/*
- * The next two return whether something is due now: then the calling thread has become a runner, and runs it by
- * weir_core_run(). Not if it is one already, further up its stack: that call goes on with what is due.
- */
+/* Closes a batch; its counts are added up. What is due for that is added to the list: the caller runs it. */
+void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
+                       struct weir_deferred_list *due);
 
-/* Closes a batch; its counts are added up. */
-bool weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
-                       struct weir_runner *runner);
-bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node, struct weir_runner *runner);
+/* Gives a function. Returns whether it is due now: then the caller runs it. */
+bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node);
 
-/* The next function to run, or NULL: then the thread is no runner any more. */
-struct weir_deferred *weir_epochs_next(struct weir_epochs *epochs, struct weir_runner *runner);
+/* Gives a stack of functions as of an epoch that may have passed. If it has, they are added to the list. */
+void weir_epochs_defer_since(struct weir_epochs *epochs, struct weir_deferred *stack, weir_epoch since,
+                             struct weir_deferred_list *due);
 
+/* Adds a list to another one. */
+void weir_deferred_append(struct weir_deferred_list *list, const struct weir_deferred_list *more);
+
+/* 0, or -EDEADLK to a thread that owns or reads an open batch. */
 int weir_epochs_synchronize(struct weir_epochs *epochs);
 weir_epoch weir_epochs_now(struct weir_epochs *epochs);
 bool weir_epochs_passed(struct weir_epochs *epochs, weir_epoch epoch);

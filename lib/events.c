@@ -8,6 +8,8 @@
 
 #include "events.h"
 
+#include "run.h"
+
 #include <limits.h>
 
 /* How far ahead the slot of an entry is brought into the cache. */
@@ -65,7 +67,8 @@ static void requeue(struct weir_events *events) {
 }
 
 void weir_events_clear(struct weir_events *events) {
-        struct weir_runner runner;
+        struct weir_deferred_list due = { NULL, NULL };
+        struct weir_registry *core;
         int life;
 
         if (!events || !weir_events_is_open(events))
@@ -78,9 +81,10 @@ void weir_events_clear(struct weir_events *events) {
                 events->batch.number = 0; /* the lists are the parent's, and may have been caught half changed */
                 return;
         }
+        core = events->core;
+        weir_epochs_close(&core->epochs, &events->batch, &events->counts, &due);
         /* The functions may destroy the object. */
-        if (weir_epochs_close(&events->core->epochs, &events->batch, &events->counts, &runner))
-                weir_core_run(events->core, &runner);
+        weir_run_due(core, &due);
 }
 
 void weir_events_destroy(struct weir_events *events) {

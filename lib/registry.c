@@ -16,6 +16,7 @@
 #include "registry.h"
 
 #include "poll.h"
+#include "run.h"
 
 #define DIRECTIONS (WEIR_READABLE | WEIR_PRIORITY | WEIR_WRITABLE)
 #define MODES      (WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE)
@@ -331,21 +332,22 @@ void weir_registry_release(struct weir_registry *core) {
 /* ---------------------------------------------------------------- reclamation */
 
 void weir_defer(struct weir_registry *core, struct weir_deferred *node, void (*fn)(struct weir_deferred *)) {
-        struct weir_runner runner;
-
         if (!node || !fn)
                 return;
         node->fn = fn;
         if (!core || weir_core_is_forked(core))
                 fn(node);
-        else if (weir_epochs_defer(&core->epochs, node, &runner))
-                weir_core_run(core, &runner);
+        else
+                weir_run_defer(core, node);
 }
 
 int weir_synchronize(struct weir_registry *core) {
         if (!core)
                 return -EINVAL;
-        return weir_core_is_forked(core) ? -ECHILD : weir_epochs_synchronize(&core->epochs);
+        if (weir_core_is_forked(core))
+                return -ECHILD;
+        return WEIR_CHECK(synchronize_inside, weir_run_is_inside(core)) ? -EDEADLK
+                                                                        : weir_epochs_synchronize(&core->epochs);
 }
 
 weir_epoch weir_epoch_now(struct weir_registry *core) {

@@ -25,6 +25,7 @@
 #include "queue.c"
 #include "epoch.c"
 #include "core.c"
+#include "run.c"
 #include "events.c"
 #include "waker.c"
 #include "registry.c"

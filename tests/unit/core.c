@@ -132,37 +132,6 @@ static void data_names_a_slot_of_its_table(void **state) {
         assert_ptr_not_equal(fd, waker);
 }
 
-struct release {
-        struct weir_deferred node;
-        struct weir_poll *poll;
-        struct weir_registry *registry;
-        unsigned before;
-        bool open;
-};
-
-static void release_all(struct weir_deferred *node) {
-        struct release *release = (struct release *)node;
-
-        weir_poll_destroy(release->poll);
-        weir_registry_release(release->registry);
-        release->open = count_descriptors() == release->before + 2;
-}
-
-/* A deferred function may let go of the last handle: the run itself keeps the core until it is done. */
-static void run_keeps_the_core(void **state) {
-        struct release release = { .before = count_descriptors() };
-        struct weir_runner runner;
-
-        (void)state;
-        assert_int_equal(weir_poll_create(&release.poll), 0);
-        release.registry = weir_registry_clone(weir_poll_registry(release.poll));
-        release.node.fn = release_all;
-        assert_true(weir_epochs_defer(&release.registry->epochs, &release.node, &runner));
-        weir_core_run(release.registry, &runner);
-        assert_true(release.open);
-        assert_int_equal(count_descriptors(), release.before);
-}
-
 /* Everything the core ever had: both sets, the outer one, the eventfd, and both tables. */
 static void end_closes_all_there_is(void **state) {
         unsigned before = count_descriptors();
@@ -191,7 +160,6 @@ int main(void) {
                 CASE(last_reference_ends_the_core),
                 CASE(push_signals_the_parked),
                 CASE(data_names_a_slot_of_its_table),
-                CASE(run_keeps_the_core),
                 CASE(end_closes_all_there_is),
         };
 

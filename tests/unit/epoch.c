@@ -1,9 +1,60 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Batches and deferred functions, without a poll: where a function is put, how it moves to older batches as they
- * close in any order, and who may wait for it. How functions are run stands in epoch_run.c.
+ * close in any order, and who may wait for it. How functions are run stands in run.c.
  */
-#include "batches.h"
+#include "fault.h"
+#include "support.h"
+
+#include "epoch.h"
+
+#define BATCHES 4
+
+struct bench {
+        struct weir_epochs epochs;
+        struct weir_batch batches[BATCHES];
+        struct note notes[BATCHES + 1];
+};
+
+static void bench_make(struct bench *bench) {
+        memset(bench, 0, sizeof *bench);
+        weir_epochs_init(&bench->epochs);
+}
+
+/* Runs what is due. Returns how many functions that were. */
+static unsigned run(const struct weir_deferred_list *due) {
+        unsigned count = 0;
+
+        for (struct weir_deferred *stack = due->first, *more; stack; stack = more) {
+                more = stack->more;
+                for (struct weir_deferred *node = stack; node; node = node->next, ++count)
+                        node->fn(node);
+        }
+        return count;
+}
+
+/* Closes one with these counts, and runs what is due. Returns how many functions that were. */
+static unsigned close_counted(struct bench *bench, unsigned i, const struct weir_counts *counts) {
+        struct weir_deferred_list due = { NULL, NULL };
+
+        weir_epochs_close(&bench->epochs, &bench->batches[i], counts, &due);
+        return run(&due);
+}
+
+static unsigned close_batch(struct bench *bench, unsigned i) {
+        return close_counted(bench, i, &(struct weir_counts){ 0 });
+}
+
+/* Whether it has to wait; else it is run. */
+static bool defer(struct bench *bench, unsigned i) {
+        struct weir_deferred *node = &bench->notes[i].node;
+
+        node->fn = note_run;
+        if (!weir_epochs_defer(&bench->epochs, node))
+                return true;
+        node->fn(node);
+        return false;
+}
 
 /* ---------------------------------------------------------------- the list of batches */
 
@@ -92,7 +143,7 @@ static void function_is_due_at_once_without_a_batch(void **state) {
         weir_epochs_deinit(&bench.epochs);
 }
 
-/* On the newest; from there, batch by batch, to the next older one that is still open. */
+/* On the newest, whichever that is; from there, batch by batch, to the next older one that is still open. */
 static void function_moves_to_older_batches(void **state) {
         struct bench bench;
 
@@ -101,21 +152,80 @@ static void function_moves_to_older_batches(void **state) {
         for (unsigned i = 0; i < 3; ++i) {
                 weir_epochs_open(&bench.epochs, &bench.batches[i]);
                 assert_true(defer(&bench, i));
+                assert_ptr_equal(atomic_load(&bench.epochs.given), &bench.notes[i].node);
+                assert_null(bench.notes[i].node.next);
+                assert_null(bench.batches[i].deferred.first);
+        }
+        for (unsigned i = 0; i < 2; ++i) {
                 assert_ptr_equal(bench.batches[i].deferred.first, &bench.notes[i].node);
                 assert_ptr_equal(bench.batches[i].deferred.last, &bench.notes[i].node);
         }
         assert_int_equal(close_batch(&bench, 1), 0);
         assert_ptr_equal(bench.batches[0].deferred.first, &bench.notes[0].node);
         assert_ptr_equal(bench.batches[0].deferred.last, &bench.notes[1].node);
-        assert_ptr_equal(bench.batches[2].deferred.first, &bench.notes[2].node);
         assert_int_equal(close_batch(&bench, 2), 0);
-        assert_ptr_equal(bench.batches[0].deferred.last, &bench.notes[2].node);
+        assert_ptr_equal(atomic_load(&bench.epochs.given), &bench.notes[2].node);
         /* A batch opened later holds nothing up. */
         weir_epochs_open(&bench.epochs, &bench.batches[3]);
+        assert_ptr_equal(bench.batches[0].deferred.last, &bench.notes[2].node);
         assert_int_equal(close_batch(&bench, 0), 3);
         for (unsigned i = 0; i < 3; ++i)
                 assert_int_equal(note_runs(&bench.notes[i]), 1);
         assert_int_equal(close_batch(&bench, 3), 0);
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* Several on one batch, and on two lists of stacks that become one: each is run once, none is lost. */
+static void stacks_are_kept_whole(void **state) {
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        weir_epochs_open(&bench.epochs, &bench.batches[0]);
+        assert_true(defer(&bench, 0));
+        assert_true(defer(&bench, 1));
+        weir_epochs_open(&bench.epochs, &bench.batches[1]);
+        assert_true(defer(&bench, 2));
+        weir_epochs_open(&bench.epochs, &bench.batches[2]);
+        assert_int_equal(close_batch(&bench, 1), 0);
+        assert_true(defer(&bench, 3));
+        assert_true(defer(&bench, 4));
+        assert_int_equal(close_batch(&bench, 0), 3);
+        for (unsigned i = 0; i < 5; ++i)
+                assert_int_equal(note_runs(&bench.notes[i]), i < 3);
+        assert_int_equal(close_batch(&bench, 2), 2);
+        for (unsigned i = 0; i < 5; ++i)
+                assert_int_equal(note_runs(&bench.notes[i]), 1);
+        assert_false(defer(&bench, 0));
+        weir_epochs_deinit(&bench.epochs);
+}
+
+/* As of an epoch: those batches alone are waited for. */
+static void functions_are_given_as_of_an_epoch(void **state) {
+        struct weir_deferred_list due = { NULL, NULL };
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        for (unsigned i = 0; i < BATCHES; ++i)
+                bench.notes[i].node = (struct weir_deferred){ .fn = note_run };
+        weir_epochs_open(&bench.epochs, &bench.batches[0]);
+        weir_epochs_open(&bench.epochs, &bench.batches[1]);
+        weir_epochs_open(&bench.epochs, &bench.batches[2]);
+        bench.notes[0].node.next = &bench.notes[1].node;
+        weir_epochs_defer_since(&bench.epochs, &bench.notes[0].node, 2, &due);
+        assert_null(due.first);
+        assert_ptr_equal(bench.batches[1].deferred.first, &bench.notes[0].node);
+        assert_int_equal(close_batch(&bench, 0), 0);
+        weir_epochs_defer_since(&bench.epochs, &bench.notes[2].node, 1, &due);
+        assert_int_equal(run(&due), 1);
+        assert_int_equal(note_runs(&bench.notes[2]), 1);
+        assert_int_equal(close_batch(&bench, 1), 2);
+        due.first = NULL;
+        weir_epochs_defer_since(&bench.epochs, &bench.notes[3].node, 3, &due);
+        assert_null(due.first);
+        assert_int_equal(close_batch(&bench, 2), 1);
+        assert_int_equal(note_runs(&bench.notes[3]), 1);
         weir_epochs_deinit(&bench.epochs);
 }
 
@@ -193,6 +303,15 @@ static int synchronize(void *arg) {
         return weir_epochs_synchronize(&bench->epochs);
 }
 
+static bool is_awaited(struct bench *bench) {
+        bool waits;
+
+        pthread_mutex_lock(&bench->epochs.lock);
+        waits = bench->epochs.sleepers;
+        pthread_mutex_unlock(&bench->epochs.lock);
+        return waits;
+}
+
 static void synchronize_waits_for_open_batches(void **state) {
         struct worker worker;
         struct bench bench;
@@ -202,57 +321,68 @@ static void synchronize_waits_for_open_batches(void **state) {
         weir_epochs_open(&bench.epochs, &bench.batches[0]);
         weir_epochs_open(&bench.epochs, &bench.batches[1]);
         worker_start(&worker, synchronize, &bench);
-        for (bool waits = false; !waits; sched_yield()) {
-                pthread_mutex_lock(&bench.epochs.lock);
-                waits = bench.epochs.sleepers;
-                pthread_mutex_unlock(&bench.epochs.lock);
-        }
+        while (!is_awaited(&bench))
+                sched_yield();
         assert_int_equal(close_batch(&bench, 0), 0);
         assert_false(atomic_load(&worker.done));
         weir_epochs_open(&bench.epochs, &bench.batches[2]); /* a later one is not waited for */
         assert_int_equal(close_batch(&bench, 1), 0);
         assert_int_equal(worker_join(&worker), 0);
-        assert_int_equal(bench.epochs.sleepers, 0);
+        assert_false(is_awaited(&bench));
         close_batch(&bench, 2);
         weir_epochs_deinit(&bench.epochs);
 }
 
-static int open_batch(void *arg) {
+/* Waits as the owner or the reader of a batch that is neither the oldest nor the newest; main is the other. */
+static int wait_as_owner(void *arg) {
         struct bench *bench = arg;
 
-        weir_epochs_open(&bench->epochs, &bench->batches[1]);
-        return 0;
+        atomic_store(&bench->batches[1].reader, bench->batches[0].owner);
+        bench->batches[1].owner = pthread_self();
+        return weir_epochs_synchronize(&bench->epochs);
 }
 
-/* The thread that waited and the one that read last may not wait for themselves; it need not be the oldest batch. */
+static int wait_as_reader(void *arg) {
+        struct bench *bench = arg;
+
+        atomic_store(&bench->batches[1].reader, pthread_self());
+        return weir_epochs_synchronize(&bench->epochs);
+}
+
+/* The thread that waited and the one that read last may not wait for themselves; the others may. */
 static void synchronize_refuses_owner_and_reader(void **state) {
+        static int (*const functions[])(void *) = { wait_as_owner, wait_as_reader, synchronize };
         struct worker worker;
         struct bench bench;
 
         (void)state;
-        bench_make(&bench);
-        worker_start(&worker, open_batch, &bench);
-        assert_int_equal(worker_join(&worker), 0);
-        assert_false(pthread_equal(bench.batches[1].owner, pthread_self()));
-        atomic_store(&bench.batches[1].reader, pthread_self());
-        assert_int_equal(weir_epochs_synchronize(&bench.epochs), -EDEADLK);
-        atomic_store(&bench.batches[1].reader, bench.batches[1].owner);
-        weir_epochs_open(&bench.epochs, &bench.batches[2]);
-        atomic_store(&bench.batches[2].reader, bench.batches[1].owner);
-        assert_int_equal(weir_epochs_synchronize(&bench.epochs), -EDEADLK);
-        assert_null(bench.batches[2].deferred.first);
-        close_batch(&bench, 1);
-        close_batch(&bench, 2);
-        assert_int_equal(weir_epochs_synchronize(&bench.epochs), 0);
-        weir_epochs_deinit(&bench.epochs);
+        for (unsigned i = 0; i < 3; ++i) {
+                bench_make(&bench);
+                for (unsigned k = 0; k < 3; ++k)
+                        weir_epochs_open(&bench.epochs, &bench.batches[k]);
+                worker_start(&worker, functions[i], &bench);
+                while (!atomic_load(&worker.done) && !is_awaited(&bench))
+                        sched_yield();
+                for (unsigned k = 0; k < 3; ++k)
+                        close_batch(&bench, k);
+                assert_int_equal(worker_join(&worker), i < 2 ? -EDEADLK : 0);
+                assert_false(is_awaited(&bench));
+                weir_epochs_deinit(&bench.epochs);
+        }
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                CASE(batches_are_numbered_and_listed),         CASE(counts_are_added_when_a_batch_is_closed),
-                CASE(function_is_due_at_once_without_a_batch), CASE(function_moves_to_older_batches),
-                CASE(every_order_of_closing_is_right),         CASE(epoch_passes_with_the_batches_open_at_it),
-                CASE(synchronize_waits_for_open_batches),      CASE(synchronize_refuses_owner_and_reader),
+                CASE(batches_are_numbered_and_listed),
+                CASE(counts_are_added_when_a_batch_is_closed),
+                CASE(function_is_due_at_once_without_a_batch),
+                CASE(function_moves_to_older_batches),
+                CASE(stacks_are_kept_whole),
+                CASE(functions_are_given_as_of_an_epoch),
+                CASE(every_order_of_closing_is_right),
+                CASE(epoch_passes_with_the_batches_open_at_it),
+                CASE(synchronize_waits_for_open_batches),
+                CASE(synchronize_refuses_owner_and_reader),
         };
 
         return cmocka_run_group_tests_name("epoch", tests, NULL, NULL);

@@ -151,14 +151,14 @@ static void statistics_come_from_their_counters(void **state) {
         const struct weir_counts counts = { .events = 3, .stale = 50, .wakes = 700, .requeued = 11000 };
         struct fixture *fx = *state;
         struct weir_batch batches[2] = { { .number = 0 }, { .number = 0 } };
-        struct weir_runner runner;
+        struct weir_deferred_list due = { NULL, NULL };
         struct weir_waker *waker;
         struct weir_stats stats;
 
         assert_int_equal(weir_waker_create(fx->registry, 0, &waker), 0);
         weir_epochs_open(&fx->registry->epochs, &batches[0]);
         weir_epochs_open(&fx->registry->epochs, &batches[1]);
-        weir_epochs_close(&fx->registry->epochs, &batches[0], &counts, &runner);
+        weir_epochs_close(&fx->registry->epochs, &batches[0], &counts, &due);
         atomic_store(&fx->poll->stale, 1);
         atomic_store(&fx->poll->waits, 13);
         atomic_store(&fx->poll->rebuilds, 17);
@@ -175,7 +175,7 @@ static void statistics_come_from_their_counters(void **state) {
         assert_int_equal(stats.eventfd_writes, 19);
         assert_int_equal(stats.requeued, 11000);
         assert_int_equal(stats.rebuilds, 17);
-        weir_epochs_close(&fx->registry->epochs, &batches[1], &counts, &runner);
+        weir_epochs_close(&fx->registry->epochs, &batches[1], &counts, &due);
         weir_waker_destroy(waker);
         assert_int_equal(stats_of(fx->registry).wakers, 0);
 }
