@@ -114,6 +114,20 @@ bool process_read(struct process *process, const char *text, char *buffer, size_
         return false;
 }
 
+int program_run(const char *path, const char *option) {
+        const char *argv[] = { path, option, NULL };
+        struct process process;
+        char output[4096];
+        bool ended;
+        int code;
+
+        if (!process_start(&process, argv, 0, false))
+                return -1;
+        ended = process_read(&process, NULL, output, sizeof output);
+        code = process_wait(&process);
+        return ended ? code : -1;
+}
+
 const char *httpd_path(void) {
         const char *path = getenv("WEIR_HTTPD");
 

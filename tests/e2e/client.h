@@ -43,6 +43,9 @@ int process_wait(struct process *process);
 /* Reads the output until it contains a text, or to its end if the text is NULL. */
 bool process_read(struct process *process, const char *text, char *buffer, size_t size);
 
+/* Runs a program with one option, to its end. Returns its exit code as process_wait() does, -1 also if it did not end. */
+int program_run(const char *path, const char *option);
+
 struct server {
         struct process process;
         uint16_t port;
