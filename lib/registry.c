@@ -115,18 +115,21 @@ static struct weir_slot *make(struct weir_registry *core, int fd, int *ret_error
 
 /*
  * Begins the registration that the kernel has taken, two generations after word. Gives up the lock. Of a slot without a
- * registration no entry is handed out, so the token can be stored at once.
+ * registration no entry is handed out, so the token can be stored at once; and one that stays the same need not be stored.
  */
 static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t word, uint64_t registration,
                   weir_token token) {
         uint64_t generations = 2 * SLOT_GENERATION;
 
-        if (WEIR_CHECK(begin_registered, word & SLOT_REGISTERED)) {
-                weir_slot_invalidate(slot);
-                generations = SLOT_GENERATION;
+        /* relaxed: it changes under the lock alone */
+        if (token != atomic_load_explicit(&slot->token, memory_order_relaxed)) {
+                if (WEIR_CHECK(begin_registered, word & SLOT_REGISTERED)) {
+                        weir_slot_invalidate(slot);
+                        generations = SLOT_GENERATION;
+                }
+                /* PAIR(token): weir_slot_take() reads it between two looks at the word. */
+                atomic_store_explicit(&slot->token, token, WEIR_RELEASE(begin_token));
         }
-        /* PAIR(token): weir_slot_take() reads it between two looks at the word. */
-        atomic_store_explicit(&slot->token, token, WEIR_RELEASE(begin_token));
         if (weir_slot_unlock(slot, SLOT_HOME | SLOT_REGISTRATION, registration, generations))
                 weir_core_push(core, slot);
 }

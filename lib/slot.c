@@ -116,7 +116,8 @@ bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint
                         next = (next & ~SLOT_EARLY) + generations;
                         next |= (word & SLOT_EARLY) >> SLOT_EARLY_SHIFT;
                 }
-                next |= weir_slot_link_for(word, next);
+                /* An entry of the generation that ends here, or ended before, stands for nothing of the new one. */
+                next |= weir_slot_link_for(WEIR_CHECK(unlock_begins, generations) ? 0 : word, next);
                 /*
                  * PAIR(lock): weir_slot_lock() of the next holder.
                  * PAIR(registration): weir_slot_take() sees the token, and what the caller wrote before it called.

@@ -287,6 +287,15 @@ static void early_event_is_announced_if_deliverable(void **state) {
         assert_word(&slot, GEN(4) | ONESHOT(EPOLLIN) | EPOLLOUT);
 }
 
+/* What was deliverable of the generation before may stand in an entry of a batch, which is for nothing now. */
+static void early_event_is_announced_for_its_own_generation(void **state) {
+        struct weir_slot slot = slot_with(GEN(3) | ONESHOT(EPOLLIN) | EPOLLIN | SLOT_LOCKED | EARLY(EPOLLIN));
+
+        (void)state;
+        assert_true(weir_slot_unlock(&slot, SLOT_REGISTRATION, ONESHOT(EPOLLIN), 2 * SLOT_GENERATION));
+        assert_word(&slot, GEN(5) | ONESHOT(EPOLLIN) | EPOLLIN | SLOT_LINKED);
+}
+
 /* An event of the generation that stands is handed out even while a call holds the lock. */
 static void lock_does_not_hold_up_the_hand_out(void **state) {
         struct weir_slot slot = slot_with(GEN(3) | LEVEL(EPOLLIN) | SLOT_LOCKED);
@@ -423,6 +432,7 @@ int main(void) {
                 CASE(early_event_is_kept_for_the_unlock),
                 CASE(early_event_outlives_a_refusal),
                 CASE(early_event_is_announced_if_deliverable),
+                CASE(early_event_is_announced_for_its_own_generation),
                 CASE(lock_does_not_hold_up_the_hand_out),
                 CASE(change_between_the_looks_is_seen),
                 CASE(retoken_before_the_look_is_seen),
