@@ -97,6 +97,8 @@ void weir_events_destroy(struct weir_events *events) {
 
 /* What comes next, whatever it is. Never inlined: the registers it saves would cost every plain event. */
 static __attribute__((noinline)) bool next_of_any_kind(struct weir_events *events, struct weir_event *ret_event) {
+        if (!events || !ret_event)
+                return false;
         /* A closed batch has nothing left to read. */
         if (events->cursor == events->count || weir_core_check(events->core) < 0)
                 return false;
@@ -124,28 +126,31 @@ static __attribute__((noinline)) bool next_of_any_kind(struct weir_events *event
 }
 
 /*
- * Most entries are plain, and take few instructions: next_of_any_kind() is for the others, and for the first of a batch. The
- * slot of one that follows is brought into the cache: with many descriptors it is not there.
+ * What most entries are: not the first of a batch, plain, of a poll that is alive. It calls nothing, so that it saves no register.
+ * The slot of one that follows is brought into the cache: with many descriptors it is not there.
  */
-bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) {
+static inline bool next_plain(struct weir_events *events, struct weir_event *ret_event) {
         const struct epoll_event *entry;
         struct weir_slot *slot;
 
-        if (!events || !ret_event)
+        if (!events || !ret_event || events->cursor == 0 || events->cursor == events->count ||
+            !weir_core_is_alive(events->core))
                 return false;
-        if (events->cursor == 0 || events->cursor == events->count || weir_core_check(events->core) < 0)
-                return next_of_any_kind(events, ret_event);
         entry = &events->entries[events->cursor];
         if (events->count - events->cursor > PREFETCH)
                 __builtin_prefetch(weir_table_find(&events->core->fds, entry[PREFETCH].data.u64 & DATA_INDEX), 1);
         slot = weir_table_find(&events->core->fds, entry->data.u64 & DATA_INDEX);
         /* A waker's entry has no events: what is found for it here is not looked at. */
         if (!entry->events || !slot || !weir_slot_take_plain(slot, entry->data.u64, entry->events, ret_event))
-                return next_of_any_kind(events, ret_event);
+                return false;
         ++events->cursor;
         ++events->counts.events;
         WEIR_PROBE(4, event, events->core, (int)slot->name, ret_event->token, ret_event->readiness);
         return true;
+}
+
+bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) {
+        return __builtin_expect(next_plain(events, ret_event), 1) || next_of_any_kind(events, ret_event);
 }
 
 unsigned weir_events_capacity(const struct weir_events *events) {
