@@ -20,6 +20,7 @@ import sys
 SIDES = {  # colour, mark
     "raw": ("#000000", 2),
     "weir": ("#0072b2", 7),
+    "floor": ("#808080", 3),
     "libevent": ("#e69f00", 9),
     "libuv": ("#cc79a7", 11),
     "libev": ("#56b4e9", 13),
@@ -27,7 +28,7 @@ SIDES = {  # colour, mark
     "mio": ("#d55e00", 1),
 }
 BARS = {"epoll": "#707070"}  # a server, which the benches of single calls have as raw
-LABELS = {"raw": "raw epoll", "asio": "Asio"}
+LABELS = {"raw": "raw epoll", "floor": "raw epoll and a word", "asio": "Asio"}
 
 # Those of the cases with several sizes that are shown, and what they are called; dispatch has events, the others calls.
 COSTS = {

@@ -46,7 +46,7 @@ struct peer {
         void (*serve)(void *loop, void (*handler)(void *data), void *data);
 };
 
-extern const struct peer peer_libevent, peer_libuv, peer_libev, peer_asio, peer_mio;
+extern const struct peer peer_floor, peer_libevent, peer_libuv, peer_libev, peer_asio, peer_mio;
 
 /* What was found when weir-bench was built; ends with NULL. */
 extern const struct peer *const peers[];

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 const struct peer *const peers[] = {
+        &peer_floor,
 #ifdef BENCH_LIBEVENT
         &peer_libevent,
 #endif
