@@ -81,7 +81,7 @@ static void *work(void *argument) {
         while (turn_take(&server->turn)) {
                 int n = weir_poll_wait(server->poll, worker->events, NULL);
 
-                turn_pass(&server->turn, n > 1);
+                turn_pass(&server->turn, n == BATCH);
                 worker->service.now = coarse_now();
                 while (weir_events_next(worker->events, &event))
                         handle(worker, event.token);

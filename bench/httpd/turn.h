@@ -7,8 +7,9 @@
  * thread.
  *
  * The turn is free as soon as it is passed on, and a thread that comes back from its batch takes it without a system
- * call. Waking one that sleeps is another matter: it costs more than one answer does. So only who has more than one
- * event to serve calls a sleeper; else the next wait is its own.
+ * call. Waking one that sleeps is another matter: it costs more than one answer does, and is for nothing if no more is
+ * ready. So only who got a full batch calls a sleeper; else the next wait is its own. The batch thus says how much work one
+ * thread takes on before another one helps: where an answer takes long, it should be small.
  */
 
 #include <pthread.h>
