@@ -101,8 +101,9 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
         epochs->counts.stale += counts->stale;
         epochs->counts.wakes += counts->wakes;
         epochs->counts.requeued += counts->requeued;
-        /* relaxed: under the lock; the kernel compares the value alone */
-        atomic_fetch_add_explicit(&epochs->closed, 1, memory_order_relaxed);
+        /* relaxed, and no single step: under the lock; the kernel compares the value alone */
+        atomic_store_explicit(&epochs->closed, atomic_load_explicit(&epochs->closed, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
         wake = epochs->sleepers;
         pthread_mutex_unlock(&epochs->lock);
         if (WEIR_CHECK(close_sleepers, wake))
