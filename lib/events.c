@@ -90,7 +90,9 @@ void weir_events_clear(struct weir_events *events) {
 void weir_events_destroy(struct weir_events *events) {
         if (!events)
                 return;
-        weir_events_clear(events);
+        /* A function that runs because of the close may fill the object again. */
+        while (weir_events_is_open(events))
+                weir_events_clear(events);
         weir_events_attach(events, NULL);
         weir_sys_free(events, size_of(events->capacity));
 }
