@@ -28,7 +28,8 @@ enum {
 struct weir_registry {
         /* Written when the core is made, but for the sets, which only a rebuild changes; read by every call. */
         _Atomic(uint32_t) *life;
-        int pid; /* 0 unless life cannot tell a forked child */
+        int pid;         /* 0 unless life cannot tell a forked child */
+        uint64_t serial; /* that no other core of the process has or had */
         int eventfd;
         _Atomic(int) sets[2];   /* the epoll sets; -1 for none. Two during a rebuild, see sets.c */
         _Atomic(uint32_t) home; /* which of them new registrations go to */

@@ -4,14 +4,14 @@
 /*
  * Batches and deferred functions. Batches are numbered as they are opened and listed in that order. A function that must
  * wait is put on the newest open batch: it waits for that one and all older ones. When a batch is closed, its functions go
- * to the next older open batch; when there is none, they are due. So each step is of a few instructions.
+ * to the next older open batch; when there is none, they are due. So these steps are of a few instructions each.
  *
  *   batch     CLOSED --open--> OPEN(number) --close--> CLOSED
  *   deferred  given --no batch open--> due
  *                   --else--> on a batch --close--> on the next older one ... --none older--> due --> run
  *                   --inside a deferred function--> held, see run.h
  *
- * Giving one takes no lock. The word `given` is the top of a stack, that of the newest open batch, whichever that is:
+ * Giving one takes no lock, but inside a deferred function. The word `given` is the top of a stack, that of the newest open batch, whichever that is:
  *
  *            open                 defer
  *   NO_BATCH ----> EMPTY (NULL) --------> a stack <-+ defer

@@ -35,6 +35,7 @@ static int open_all(struct weir_registry *core) {
 }
 
 int weir_poll_create(struct weir_poll **ret_poll) {
+        static _Atomic(uint64_t) serials;
         struct weir_poll *poll;
         struct weir_registry *core;
         int r;
@@ -45,6 +46,8 @@ int weir_poll_create(struct weir_poll **ret_poll) {
         if (!poll)
                 return -ENOMEM;
         core = &poll->core;
+        /* relaxed: only that it is unique counts */
+        core->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
         core->eventfd = -1;
         atomic_init(&core->sets[0], -1);
         atomic_init(&core->sets[1], -1);

@@ -5,8 +5,9 @@
 #include "run.h"
 
 struct run {
-        struct run *outer; /* the one further up the stack, of another core */
-        struct weir_registry *core;
+        struct run *outer;             /* the one further up the stack, of another core */
+        struct weir_registry *core;    /* may be gone, and another one be at its place, unless the run keeps it */
+        uint64_t serial;               /* of the core */
         bool keeps_core;               /* by a reference: there is more to do than the function that runs */
         struct weir_deferred *next;    /* oldest first */
         struct weir_deferred_list due; /* after those */
@@ -19,7 +20,7 @@ static _Thread_local struct run *innermost;
 static struct run *find_run(const struct weir_registry *core) {
         struct run *run = innermost;
 
-        while (run && !WEIR_CHECK(is_inside, run->core == core))
+        while (run && !WEIR_CHECK(is_inside, run->serial == core->serial))
                 run = run->outer;
         return run;
 }
@@ -27,6 +28,7 @@ static struct run *find_run(const struct weir_registry *core) {
 static void begin_run(struct run *run, struct weir_registry *core) {
         run->outer = innermost;
         run->core = core;
+        run->serial = core->serial;
         run->keeps_core = false;
         run->next = run->due.first = run->held = NULL;
         innermost = run;

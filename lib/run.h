@@ -5,8 +5,8 @@
  * The runs of deferred functions: of what weir_epochs_defer() and weir_epochs_close() say is due. A run lies on the stack of
  * its thread, which alone knows it; those of one thread are listed, for a function may lead to a run for another core. There
  * is never a second one for the same core: what comes due inside a function is added to the run, and what is deferred inside
- * one is held by the run until the function has returned. So no function is nested in another, and none that a function
- * defers can run beside it.
+ * one is held by the run until the function has returned. So no function is nested in another of the same core, and none that
+ * it defers there can run beside it.
  */
 
 #include "core.h"

@@ -48,6 +48,9 @@ static atomic_int plan_error;
 static _Atomic(void (*)(void *)) plan_fn;
 static _Atomic(void *) plan_arg;
 static atomic_uint_fast64_t counts[KINDS], memory_held;
+static bool reuse_memory;
+static void *freed_block;
+static size_t freed_size;
 
 /* Counts a call of one kind. Returns the negative errno it shall fail with, or 0. */
 static int strike(unsigned kind) {
@@ -160,14 +163,36 @@ int64_t weir_sys_now(void) {
         return real_now();
 }
 
+static void *alloc_block(size_t size) {
+        void *block = freed_block;
+
+        if (!block || size != freed_size)
+                return real_alloc(size);
+        freed_block = NULL;
+        return memset(block, 0, size);
+}
+
 void *weir_sys_alloc(size_t size) {
-        return strike(FAULT_ALLOC) < 0 ? NULL : hold(real_alloc(size), size);
+        return strike(FAULT_ALLOC) < 0 ? NULL : hold(alloc_block(size), size);
 }
 
 void weir_sys_free(void *memory, size_t size) {
-        if (memory)
-                atomic_fetch_sub(&memory_held, size);
-        real_free(memory, size);
+        if (!memory)
+                return;
+        atomic_fetch_sub(&memory_held, size);
+        if (!reuse_memory) {
+                real_free(memory, size);
+                return;
+        }
+        real_free(freed_block, freed_size);
+        freed_block = memory;
+        freed_size = size;
+}
+
+void fault_reuse_memory(bool reuse) {
+        real_free(freed_block, freed_size);
+        freed_block = NULL;
+        reuse_memory = reuse;
 }
 
 _Atomic(uint32_t) *weir_sys_life_create(int *ret_pid) {

@@ -48,6 +48,9 @@ uint64_t fault_off(void);
 /* How many calls of these kinds were made since the program began, failed ones included. */
 uint64_t fault_count(unsigned kinds);
 
+/* Whether the block that was freed last is given out again by the next allocation of its size. Not beside other threads. */
+void fault_reuse_memory(bool reuse);
+
 /* How many bytes the library holds now, pages that a fork wipes counted as one each. */
 uint64_t fault_memory(void);
 

@@ -281,7 +281,8 @@ struct weir_deferred {
  *   node  in use until fn is called; fn may free it
  *   fn    runs on the thread that closed the last of those batches, under no lock of the library; it may call anything, and
  *         returns: it is not left by pthread_exit(3), longjmp(3) or an exception. What it defers on the same poll runs after
- *         it, not nested; several of these may wait for each other's batches.
+ *         it, not nested, and on its thread if nothing is to be waited for by then; several of these may wait for each
+ *         other's batches.
  * Call it without locks that fn takes. Never fails, allocates or blocks. In a forked child fn runs at once.
  * Ordering: what the caller did before, and what any thread did with those batches before closing them, is visible to fn.
  */

@@ -288,6 +288,7 @@ static void *zeroed_poll(void) {
 
         core->life = NULL;
         core->pid = 0;
+        core->serial = 0;
         core->eventfd = 0;
         atomic_init(&core->sets[0], 0);
         atomic_init(&core->sets[1], 0);

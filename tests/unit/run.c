@@ -154,7 +154,7 @@ static void run_goes_on_with_what_comes_due_inside(void **state) {
         }
 }
 
-/* Functions of one batch run in the order in which they were given. */
+/* Functions of one batch run in the order in which they were given, but for those that other functions gave. */
 static void functions_run_oldest_first(void **state) {
         struct chain chains[5];
         struct bench bench;
@@ -325,6 +325,40 @@ static void function_may_release_the_core(void **state) {
         assert_int_equal(count_descriptors(), release.before);
 }
 
+/* A function may make a poll after it ended its own: one at the same place is another one. */
+struct successor {
+        struct weir_deferred node;
+        struct bench *bench;
+        struct weir_registry *former;
+};
+
+static void end_and_begin(struct weir_deferred *node) {
+        struct successor *successor = (struct successor *)node;
+        struct bench *bench = successor->bench;
+
+        successor->former = bench->core;
+        weir_poll_destroy(bench->poll);
+        bench_make(bench);
+        assert_false(weir_run_is_inside(bench->core));
+        assert_int_equal(weir_synchronize(bench->core), 0);
+        weir_defer(bench->core, &bench->note.node, note_run);
+        assert_int_equal(note_runs(&bench->note), 1);
+}
+
+static void successor_at_the_same_place_is_told_apart(void **state) {
+        struct successor successor;
+        struct bench bench;
+
+        (void)state;
+        fault_reuse_memory(true);
+        successor.bench = &bench;
+        bench_make(&bench);
+        weir_defer(bench.core, &successor.node, end_and_begin);
+        assert_ptr_equal(bench.core, successor.former);
+        bench_free(&bench);
+        fault_reuse_memory(false);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(runs_are_not_nested),
@@ -335,6 +369,7 @@ int main(void) {
                 CASE(functions_may_free_their_nodes),
                 CASE(threads_are_told_apart),
                 CASE(function_may_release_the_core),
+                CASE(successor_at_the_same_place_is_told_apart),
         };
 
         return cmocka_run_group_tests_name("run", tests, NULL, NULL);
