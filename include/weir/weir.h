@@ -190,7 +190,7 @@ WEIR_PUBLIC void weir_registry_release(struct weir_registry *registry);
 WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
 
 /*
- * Starts to watch a descriptor. If it is ready already, an event comes.
+ * Starts to watch a descriptor. If it is ready already, an event comes; another thread may take it before this call returns.
  *   fd        borrowed; deregister it before closing it, or after, or register its number anew
  *   token     comes back with each event
  *   interest  directions and mode
