@@ -126,7 +126,7 @@ def draw_costs(path, results):
         script += "unset label 1001\nunset label 1002\n"
     # The last place holds the key.
     script += ("unset logscale\nunset title\nunset tics\nunset border\nunset grid\nunset xlabel\nunset ylabel\n"
-               "set xrange [0:1]\nset yrange [0:1]\nset key center center vertical Left reverse samplen 3 spacing 1.4\n")
+               "set xrange [0:1]\nset yrange [0:1]\nset key center center vertical Left reverse samplen 3 spacing 1 font ',10'\n")
     order = [side for side in SIDES if side in seen]
     script += "plot " + ", ".join(f"NaN with linespoints {style(side)} title {quote(LABELS.get(side, side))}"
                                   for side in order) + "\nunset multiplot\n"
