@@ -5,7 +5,10 @@
 #include "core.h"
 #include "poll.h"
 
-int weir_core_check_life(const struct weir_registry *core, uint32_t life) {
+int weir_core_check_life(const struct weir_registry *core) {
+        /* relaxed: as in weir_core_is_alive() */
+        uint32_t life = atomic_load_explicit(core->life, memory_order_relaxed);
+
         if (life == LIFE_FORKED || (core->pid != 0 && core->pid != weir_sys_getpid()))
                 return -ECHILD;
         return life == LIFE_SHUT ? -ESHUTDOWN : 0;

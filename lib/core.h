@@ -56,21 +56,18 @@ struct weir_registry {
         pthread_mutex_t nest_lock;
 };
 
-/* 0, -ECHILD or -ESHUTDOWN, for a life that is not simply ALIVE. */
-__attribute__((cold, noinline)) int weir_core_check_life(const struct weir_registry *core, uint32_t life);
-
-/* Whether it is simply ALIVE. If not, it may still be usable: weir_core_check() knows. */
+/* Whether the life is simply ALIVE. If not, the core may still be usable: weir_core_check() knows. */
 static inline bool weir_core_is_alive(const struct weir_registry *core) {
         /* relaxed: who must see the end of the poll synchronizes with its destroyer; a child is a copy */
         return atomic_load_explicit(core->life, memory_order_relaxed) == LIFE_ALIVE;
 }
 
+/* 0, -ECHILD or -ESHUTDOWN, for a life that is not simply ALIVE. */
+__attribute__((cold, noinline)) int weir_core_check_life(const struct weir_registry *core);
+
 /* 0, -ECHILD or -ESHUTDOWN. */
 static inline int weir_core_check(const struct weir_registry *core) {
-        /* relaxed: who must see the end of the poll synchronizes with its destroyer; a child is a copy */
-        uint32_t life = atomic_load_explicit(core->life, memory_order_relaxed);
-
-        return __builtin_expect(life == LIFE_ALIVE, 1) ? 0 : weir_core_check_life(core, life);
+        return __builtin_expect(weir_core_is_alive(core), 1) ? 0 : weir_core_check_life(core);
 }
 
 static inline bool weir_core_is_forked(const struct weir_registry *core) {
