@@ -100,17 +100,18 @@ void weir_run_defer(struct weir_registry *core, struct weir_deferred *node) {
 }
 
 void weir_run_due(struct weir_registry *core, const struct weir_deferred_list *due) {
-        struct run *outer, run;
+        struct run *outer, own, *run;
 
         if (!due->first)
                 return;
         outer = find_run(core);
+        run = outer ? outer : &own;
         if (!outer)
-                begin_run(&run, core);
-        keep_core(outer ? outer : &run);
-        weir_deferred_append(outer ? &outer->due : &run.due, due);
+                begin_run(run, core);
+        keep_core(run);
+        weir_deferred_append(&run->due, due);
         if (!outer)
-                finish_run(&run);
+                finish_run(run);
 }
 
 bool weir_run_is_inside(const struct weir_registry *core) {
