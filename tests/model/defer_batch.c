@@ -21,13 +21,6 @@ static void *reads(void *unused) {
         return NULL;
 }
 
-static void *withdraws(void *unused) {
-        (void)unused;
-        withdraw();
-        weir_defer(registry, &withdrawn.deferred, end_thing);
-        return NULL;
-}
-
 static void tear_down(void) {
         assert_ended();
         close_poll();

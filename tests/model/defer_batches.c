@@ -28,13 +28,6 @@ static void *reads_too(void *unused) {
         return NULL;
 }
 
-static void *withdraws(void *unused) {
-        (void)unused;
-        withdraw();
-        weir_defer(registry, &withdrawn.deferred, end_thing);
-        return NULL;
-}
-
 static void tear_down(void) {
         assert_ended();
         weir_events_destroy(others);

@@ -27,13 +27,6 @@ static void *reads(void *unused) {
         return NULL;
 }
 
-static void *withdraws(void *unused) {
-        (void)unused;
-        withdraw();
-        weir_defer(registry, &withdrawn.deferred, end_thing);
-        return NULL;
-}
-
 static void *defers(void *unused) {
         (void)unused;
         weir_defer(registry, &other.deferred, count_other);

@@ -35,6 +35,14 @@ static void withdraw(void) {
         atomic_store_explicit(&published, 0, memory_order_relaxed);
 }
 
+/* What a thread does, in most of the scenarios. */
+static inline void *withdraws(void *unused) {
+        (void)unused;
+        withdraw();
+        weir_defer(registry, &withdrawn.deferred, end_thing);
+        return NULL;
+}
+
 static void assert_ended(void) {
         assert(withdrawn.value == 0);
         assert(atomic_load_explicit(&ended, memory_order_relaxed) == 1);
