@@ -28,7 +28,7 @@ SIDES = {  # colour, mark
     "mio": ("#d55e00", 1),
 }
 BARS = {"epoll": "#707070"}  # a server, which the benches of single calls have as raw
-LABELS = {"raw": "raw epoll", "floor": "raw epoll and a word", "asio": "Asio"}
+LABELS = {"raw": "raw epoll", "floor": "the floor", "asio": "Asio"}
 
 # Those of the cases with several sizes that are shown, and what they are called; dispatch has events, the others calls.
 COSTS = {

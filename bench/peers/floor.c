@@ -23,7 +23,6 @@
 
 struct entry {
         _Atomic(uint32_t) word;
-        uint32_t unused;
         uint64_t token;
 };
 
@@ -169,9 +168,8 @@ static const char *version(void) {
 const struct peer peer_floor = {
         .name = "floor",
         .note = "no library, but raw epoll with one word for each descriptor, which is locked and unlocked around each "
-                "epoll_ctl and looked at for each event: the least that can tell stale events from others; a wake that "
-                "finds one "
-                "not seen is one step of a word, a handle a count",
+                "epoll_ctl and looked at for each event; a wake is a step of a word while another is unseen, a handle "
+                "a count",
         .version = version,
         .create = create,
         .destroy = destroy,

@@ -2,12 +2,13 @@
 #pragma once
 
 /*
- * Another library, as the cases see it. Each function works on all descriptors it is given, so that no call through a
- * pointer is part of what one operation costs. A member is NULL where the library has nothing of the kind; the figure is then
- * shown as a dash. Functions end the program when the library refuses.
+ * Another library, as the cases see it, or the floor, see floor.c. Each function works on all descriptors it is given, so that no
+ * call through a pointer is part of what one operation costs. A member is NULL where the library has nothing of the kind; the
+ * figure is then shown as a dash. Functions end the program when the library refuses.
  *
- * The library's own callback counts the event, or serves it in the case of oneshot, and wait() tells how many came. Where a library puts off its system calls, the functions run an empty turn of the loop, so that the kernel has been
- * told when they return, as it has on the other sides.
+ * The library's own callback counts the event, or serves it in the case of oneshot, and wait() tells how many came. Where a
+ * library puts off its system calls, the functions run an empty turn of the loop, so that the kernel has been told when they
+ * return, as it has on the other sides.
  */
 
 #include "../bench.h"
