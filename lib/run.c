@@ -99,19 +99,24 @@ void weir_run_defer(struct weir_registry *core, struct weir_deferred *node) {
         }
 }
 
+static void add_due(struct run *run, const struct weir_deferred_list *due) {
+        keep_core(run);
+        weir_deferred_append(&run->due, due);
+}
+
 void weir_run_due(struct weir_registry *core, const struct weir_deferred_list *due) {
-        struct run *outer, own, *run;
+        struct run *outer, run;
 
         if (!due->first)
                 return;
         outer = find_run(core);
-        run = outer ? outer : &own;
-        if (!outer)
-                begin_run(run, core);
-        keep_core(run);
-        weir_deferred_append(&run->due, due);
-        if (!outer)
-                finish_run(run);
+        if (outer) {
+                add_due(outer, due);
+        } else {
+                begin_run(&run, core);
+                add_due(&run, due);
+                finish_run(&run);
+        }
 }
 
 bool weir_run_is_inside(const struct weir_registry *core) {
