@@ -212,43 +212,77 @@ int weir_sys_getpid(void) {
 
 /* ---------------------------------------------------------------- futexes */
 
-/*
- * The one thing here that is ordered, as the kernel does it: a wait that begins before a wake looked at the word before
- * it, one that begins after sees what was stored before the wake. No thread goes on with what it learns here.
- */
-static _Atomic(uint32_t) model_futex_wakes;
-static _Atomic(uint32_t) model_futex_sleeper; /* 1 + the wakes there were when it fell asleep */
+/* The one thing here that is ordered, as by the kernel: a wait looks at the word and falls asleep before a wake, or after it. */
 
 #ifndef WEIR_MODEL_CHECK
 
-static bool model_futex_is(const void *word, uint32_t expected) {
-        return __atomic_load_n((const uint32_t *)word, __ATOMIC_RELAXED) == expected;
-}
+struct model_sleeper {
+        const void *word;
+        bool woken;
+        struct model_sleeper *next;
+};
+
+static pthread_mutex_t model_futex_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct model_sleeper *model_futex_sleepers;
 
 void weir_sys_futex_wait(const void *word, uint32_t expected) {
-        uint32_t wakes = atomic_load(&model_futex_wakes);
+        struct model_sleeper sleeper = { .word = word };
 
-        if (!model_futex_is(word, expected))
-                return;
-        model_falls_asleep();
-        while (atomic_load(&model_futex_wakes) == wakes && model_others_run())
-                sched_yield();
-        model_wakes_up();
-        /* Nobody is left to wake it. */
-        assert(atomic_load(&model_futex_wakes) != wakes);
+        pthread_mutex_lock(&model_futex_lock);
+        if (__atomic_load_n((const uint32_t *)word, __ATOMIC_RELAXED) == expected) {
+                sleeper.next = model_futex_sleepers;
+                model_futex_sleepers = &sleeper;
+                model_falls_asleep();
+                while (!sleeper.woken) {
+                        pthread_mutex_unlock(&model_futex_lock);
+                        sched_yield();
+                        /* Else nobody is left to wake it. */
+                        assert(model_others_run());
+                        pthread_mutex_lock(&model_futex_lock);
+                }
+        }
+        pthread_mutex_unlock(&model_futex_lock);
 }
 
-#elif defined MODEL_FUTEX
+/* Whom it wakes it counts as running at once: else one that looks meanwhile takes itself for the last. */
+void weir_sys_futex_wake_all(const void *word) {
+        struct model_sleeper **link, *sleeper;
 
-/* A scenario that looks for lost wakes of futexes says how wide the word is, as the checker wants to know. */
-static bool model_futex_is(const void *word, uint32_t expected) {
-        return (uint32_t)atomic_load_explicit((const MODEL_FUTEX *)word, RELAXED) == expected;
+        pthread_mutex_lock(&model_futex_lock);
+        for (link = &model_futex_sleepers; (sleeper = *link);) {
+                if (sleeper->word == word) {
+                        model_wakes_up();
+                        sleeper->woken = true;
+                        *link = sleeper->next;
+                } else {
+                        link = &sleeper->next;
+                }
+        }
+        pthread_mutex_unlock(&model_futex_lock);
 }
 
+bool model_check_futex(void) {
+        return false;
+}
+
+#else
+
+static _Atomic(uint32_t) model_futex_wakes;
+static _Atomic(uint32_t) model_futex_sleeper; /* 1 + the wakes there were when it fell asleep */
+
+#ifdef MODEL_FUTEX
+
+static struct weir_poll *model_futex_poll; /* the one that was made last */
+
+/*
+ * MODEL_FUTEX is the word of a poll at which a scenario looks for lost wakes: a thread that finds it as expected ends. At any
+ * other word it goes on in another execution, in which it looked later.
+ */
 void weir_sys_futex_wait(const void *word, uint32_t expected) {
         uint32_t wakes = atomic_fetch_add_explicit(&model_futex_wakes, 0, memory_order_acquire);
 
-        __VERIFIER_assume(model_futex_is(word, expected));
+        __VERIFIER_assume(word == (const void *)MODEL_FUTEX(model_futex_poll));
+        __VERIFIER_assume((uint32_t)atomic_load_explicit(MODEL_FUTEX(model_futex_poll), RELAXED) == expected);
         atomic_store_explicit(&model_futex_sleeper, 1 + wakes, RELAXED);
         pthread_exit(NULL);
 }
@@ -276,6 +310,8 @@ bool model_check_futex(void) {
         return sleeper;
 }
 
+#endif
+
 /* ---------------------------------------------------------------- memory */
 
 #ifdef WEIR_MODEL_CHECK
@@ -286,6 +322,9 @@ static void *zeroed_poll(void) {
         struct weir_poll *poll = malloc(sizeof *poll);
         struct weir_registry *core = &poll->core;
 
+#ifdef MODEL_FUTEX
+        model_futex_poll = poll;
+#endif
         core->life = NULL;
         core->pid = 0;
         core->serial = 0;
