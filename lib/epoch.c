@@ -21,16 +21,67 @@
 
 #include <errno.h>
 
-#define NO_BATCH ((struct weir_deferred *)1)
+_Static_assert(_Alignof(struct weir_deferred) > GIVEN_FLAGS, "room for the flags");
 
 void weir_epochs_init(struct weir_epochs *epochs) {
-        pthread_mutex_init(&epochs->lock, NULL);
-        atomic_init(&epochs->given, NO_BATCH);
+        atomic_init(&epochs->given, GIVEN_NO_BATCH);
 }
 
-void weir_epochs_deinit(struct weir_epochs *epochs) {
-        pthread_mutex_destroy(&epochs->lock);
+/* ---------------------------------------------------------------- the word */
+
+static struct weir_deferred *top_of(uintptr_t given) {
+        return (struct weir_deferred *)(given & ~GIVEN_FLAGS);
 }
+
+static const void *futex_of(const struct weir_epochs *epochs) {
+        return weir_sys_futex_of(&epochs->given, sizeof epochs->given);
+}
+
+/* Whether the caller has the lock now. */
+static bool try_lock(struct weir_epochs *epochs) {
+        uintptr_t given;
+
+        WEIR_YIELD();
+        /* PAIR(epochs): the former holder. PAIR(closed): what was done with the batches that it closed. */
+        given = atomic_fetch_or_explicit(&epochs->given, GIVEN_LOCKED, WEIR_ACQUIRE(epochs_lock));
+        return !WEIR_CHECK(epochs_held, given & GIVEN_LOCKED);
+}
+
+static void lock(struct weir_epochs *epochs) {
+        uintptr_t given;
+
+        while (__builtin_expect(!try_lock(epochs), 0)) {
+                /* relaxed: only a hint to the holder to call futex(2), which looks at the word itself */
+                given = atomic_fetch_or_explicit(&epochs->given, GIVEN_CONTENDED, memory_order_relaxed);
+                weir_sys_futex_wait(futex_of(epochs), (uint32_t)(given | GIVEN_FLAGS));
+        }
+        WEIR_YIELD();
+}
+
+static void wake_contender(struct weir_epochs *epochs, uintptr_t given) {
+        if (WEIR_CHECK(epochs_contended, given & GIVEN_CONTENDED))
+                weir_sys_futex_wake_all(futex_of(epochs));
+}
+
+/* Gives up the lock, and leaves the stack. */
+static void unlock(struct weir_epochs *epochs) {
+        /* PAIR(epochs), PAIR(closed): the next holder. */
+        wake_contender(epochs, atomic_fetch_and_explicit(&epochs->given, ~GIVEN_FLAGS, WEIR_RELEASE(epochs_unlock)));
+}
+
+/* Gives up the lock, and puts another top in the place of the former one, which is returned. */
+static struct weir_deferred *unlock_with(struct weir_epochs *epochs, uintptr_t top) {
+        /*
+         * PAIR(epochs), PAIR(closed): the next holder, and weir_epochs_defer() that finds no batch.
+         * PAIR(given): weir_epochs_defer() that came before.
+         */
+        uintptr_t given = atomic_exchange_explicit(&epochs->given, top, WEIR_ACQ_REL(unlock_with));
+
+        wake_contender(epochs, given);
+        return top_of(given);
+}
+
+/* ---------------------------------------------------------------- lists of functions */
 
 void weir_deferred_append(struct weir_deferred_list *list, const struct weir_deferred_list *more) {
         if (!more->first)
@@ -50,29 +101,29 @@ static void append_stack(struct weir_deferred_list *list, struct weir_deferred *
         weir_deferred_append(list, &more);
 }
 
-void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
-        struct weir_deferred *given;
+/* ---------------------------------------------------------------- batches */
 
+void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
         batch->owner = pthread_self();
         /* relaxed: a hint */
         atomic_store_explicit(&batch->reader, batch->owner, memory_order_relaxed);
         batch->newer = NULL;
         batch->deferred.first = NULL;
-        WEIR_YIELD();
-        pthread_mutex_lock(&epochs->lock);
-        /* PAIR(given): weir_epochs_defer() that came before. PAIR(closed): carried on. */
-        given = atomic_exchange_explicit(&epochs->given, NULL, WEIR_ACQUIRE(open_given));
+        lock(epochs);
         batch->number = ++epochs->number;
         batch->older = epochs->newest;
-        if (batch->older) {
-                append_stack(&batch->older->deferred, given);
-                batch->older->newer = batch;
-        } else {
-                epochs->oldest = batch;
-        }
         epochs->newest = batch;
         ++epochs->open;
-        pthread_mutex_unlock(&epochs->lock);
+        if (batch->older) {
+                batch->older->newer = batch;
+                /* PAIR(given): weir_epochs_defer() that came before. */
+                append_stack(&batch->older->deferred,
+                             top_of(atomic_fetch_and_explicit(&epochs->given, GIVEN_FLAGS, WEIR_ACQUIRE(open_given))));
+                unlock(epochs);
+        } else {
+                epochs->oldest = batch;
+                unlock_with(epochs, 0);
+        }
         WEIR_YIELD();
 }
 
@@ -80,9 +131,7 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
                        struct weir_deferred_list *due) {
         bool wake;
 
-        WEIR_YIELD();
-        /* PAIR(closed): what was done with the batch comes before what is due now or after a later close. */
-        pthread_mutex_lock(&epochs->lock);
+        lock(epochs);
         if (batch->newer)
                 batch->newer->older = batch->older;
         else
@@ -92,9 +141,6 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
         else
                 epochs->oldest = batch->newer;
         weir_deferred_append(WEIR_CHECK(close_older, batch->older) ? &batch->older->deferred : due, &batch->deferred);
-        /* PAIR(given): the functions given. PAIR(closed): weir_epochs_defer() that finds no batch. */
-        if (!epochs->newest)
-                append_stack(due, atomic_exchange_explicit(&epochs->given, NO_BATCH, WEIR_ACQ_REL(close_given)));
         batch->number = 0;
         --epochs->open;
         epochs->counts.events += counts->events;
@@ -105,25 +151,29 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
         atomic_store_explicit(&epochs->closed, atomic_load_explicit(&epochs->closed, memory_order_relaxed) + 1,
                               memory_order_relaxed);
         wake = epochs->sleepers;
-        pthread_mutex_unlock(&epochs->lock);
+        if (epochs->newest)
+                unlock(epochs);
+        else
+                append_stack(due, unlock_with(epochs, GIVEN_NO_BATCH));
         if (WEIR_CHECK(close_sleepers, wake))
                 weir_sys_futex_wake_all(&epochs->closed);
 }
 
 bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
-        struct weir_deferred *given = atomic_load_explicit(&epochs->given, memory_order_relaxed);
+        uintptr_t given = atomic_load_explicit(&epochs->given, memory_order_relaxed), next;
 
         for (;;) {
                 WEIR_YIELD();
-                if (given == NO_BATCH) {
+                if ((given & ~GIVEN_FLAGS) == GIVEN_NO_BATCH) {
                         /* PAIR(given): a later open sees what came before this. PAIR(closed): every close came before it. */
-                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, NO_BATCH,
+                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, given,
                                                                     WEIR_ACQ_REL(defer_now), memory_order_relaxed))
                                 return true;
                 } else {
-                        node->next = given;
+                        node->next = top_of(given);
+                        next = (uintptr_t)node | (given & GIVEN_FLAGS);
                         /* PAIR(given): the next open, or the last close, takes the node and those below. */
-                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, node, WEIR_RELEASE(give),
+                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, next, WEIR_RELEASE(give),
                                                                     memory_order_relaxed))
                                 return false;
                 }
@@ -134,13 +184,13 @@ void weir_epochs_defer_since(struct weir_epochs *epochs, struct weir_deferred *s
                              struct weir_deferred_list *due) {
         struct weir_batch *batch;
 
-        pthread_mutex_lock(&epochs->lock);
+        lock(epochs);
         /* Not to a batch that was opened since: its reader may wait for the functions. */
         batch = epochs->newest;
         while (batch && batch->number > since)
                 batch = batch->older;
         append_stack(WEIR_CHECK(since_open, batch) ? &batch->deferred : due, stack);
-        pthread_mutex_unlock(&epochs->lock);
+        unlock(epochs);
 }
 
 static bool may_not_wait(struct weir_epochs *epochs) {
@@ -164,7 +214,7 @@ int weir_epochs_synchronize(struct weir_epochs *epochs) {
         uint32_t closed;
         bool refused;
 
-        pthread_mutex_lock(&epochs->lock);
+        lock(epochs);
         refused = WEIR_CHECK(synchronize_refused, may_not_wait(epochs));
         epoch = epochs->number;
         if (!refused)
@@ -172,40 +222,40 @@ int weir_epochs_synchronize(struct weir_epochs *epochs) {
         while (!refused && WEIR_CHECK(synchronize_open, !has_passed(epochs, epoch))) {
                 /* relaxed: under the lock */
                 closed = atomic_load_explicit(&epochs->closed, memory_order_relaxed);
-                pthread_mutex_unlock(&epochs->lock);
+                unlock(epochs);
                 weir_sys_futex_wait(&epochs->closed, closed);
-                pthread_mutex_lock(&epochs->lock);
+                lock(epochs);
         }
         if (!refused)
                 --epochs->sleepers;
-        pthread_mutex_unlock(&epochs->lock);
+        unlock(epochs);
         return refused ? -EDEADLK : 0;
 }
 
 weir_epoch weir_epochs_now(struct weir_epochs *epochs) {
         weir_epoch now;
 
-        pthread_mutex_lock(&epochs->lock);
+        lock(epochs);
         now = epochs->number;
-        pthread_mutex_unlock(&epochs->lock);
+        unlock(epochs);
         return now;
 }
 
 bool weir_epochs_passed(struct weir_epochs *epochs, weir_epoch epoch) {
         bool passed;
 
-        pthread_mutex_lock(&epochs->lock);
+        lock(epochs);
         passed = has_passed(epochs, epoch);
-        pthread_mutex_unlock(&epochs->lock);
+        unlock(epochs);
         return passed;
 }
 
 void weir_epochs_count(struct weir_epochs *epochs, struct weir_counts *ret_counts, uint64_t *ret_open) {
-        pthread_mutex_lock(&epochs->lock);
+        lock(epochs);
         ret_counts->events = epochs->counts.events;
         ret_counts->stale = epochs->counts.stale;
         ret_counts->wakes = epochs->counts.wakes;
         ret_counts->requeued = epochs->counts.requeued;
         *ret_open = epochs->open;
-        pthread_mutex_unlock(&epochs->lock);
+        unlock(epochs);
 }

@@ -11,7 +11,12 @@
  *                   --else--> on a batch --close--> on the next older one ... --none older--> due --> run
  *                   --inside a deferred function--> held, see run.h
  *
- * Giving one takes no lock, but inside a deferred function. The word `given` is the top of a stack, that of the newest open batch, whichever that is:
+ * The word `given` is the top of a stack, that of the newest open batch, whichever that is, and the lock of the list:
+ *
+ *    63                         2       1         0
+ *   +----------------------------+-----------+--------+
+ *   |     top, or NO_BATCH       | CONTENDED | LOCKED |
+ *   +----------------------------+-----------+--------+
  *
  *            open                 defer
  *   NO_BATCH ----> EMPTY (NULL) --------> a stack <-+ defer
@@ -20,8 +25,12 @@
  *     | close of the last batch               |
  *     +---------------------------------------+
  *
+ *   LOCKED     an open, a close or a look at the list is under way; giving a function takes no notice of it
+ *   CONTENDED  another one sleeps until it is done
+ *
  * An open takes the stack to the list of the batch that was the newest so far, and the close of the last batch takes what
- * is due. Every step is a read-modify-write, that of a function for which there is NO_BATCH, too.
+ * is due. The open of the first and the close of the last are one step with the unlock, for most waits make these two. Every
+ * step is a read-modify-write, that of a function for which there is NO_BATCH, too.
  *
  * Invariants, under the lock: open batches are in order of number; a function on a batch was given as of a moment at
  * which that batch and every older one in the list were open, and none that is newer and still open was; `given` is
@@ -51,11 +60,18 @@ struct weir_counts {
         uint64_t events, stale, wakes, requeued;
 };
 
-struct weir_epochs {
-        _Atomic(struct weir_deferred *) given;
+#define GIVEN_LOCKED    ((uintptr_t)1)
+#define GIVEN_CONTENDED ((uintptr_t)2)
+#define GIVEN_FLAGS     ((uintptr_t)3)
+#define GIVEN_NO_BATCH  ((uintptr_t)4) /* where no function can be */
 
-        /* Guards all below. Rank: below the lock of a slot; held for a few instructions, never over a call of the user's. */
-        pthread_mutex_t lock;
+struct weir_epochs {
+        _Atomic(uintptr_t) given;
+
+        /*
+         * LOCKED guards all below. Rank: below the lock of a slot; held for a few instructions, never over a call of the
+         * user's.
+         */
         struct weir_batch *oldest, *newest;
         uint64_t number; /* of the newest batch that was ever opened */
         uint64_t open;
@@ -65,7 +81,6 @@ struct weir_epochs {
 };
 
 void weir_epochs_init(struct weir_epochs *epochs);
-void weir_epochs_deinit(struct weir_epochs *epochs);
 
 void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch);
 

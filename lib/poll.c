@@ -82,7 +82,6 @@ void weir_poll_free(struct weir_poll *poll) {
         close_one(core->eventfd);
         weir_table_free(&core->fds);
         weir_table_free(&core->wakers);
-        weir_epochs_deinit(&core->epochs);
         pthread_mutex_destroy(&core->waker_lock);
         pthread_mutex_destroy(&core->nest_lock);
         weir_sys_life_free(core->life);

@@ -64,17 +64,13 @@ void weir_table_free(struct weir_table *table) {
 
 /* ---------------------------------------------------------------- the lock */
 
-/* The half of the word that holds the flags, for the futex. */
-static const void *futex_of(struct weir_slot *slot) {
-        return (const unsigned char *)&slot->word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0);
-}
-
 uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
         /* relaxed: only a hint to the holder of the lock to call futex(2), which looks at the word itself */
         if (word & SLOT_CONTENDED ||
             atomic_compare_exchange_strong_explicit(&slot->word, &word, word | SLOT_CONTENDED, memory_order_relaxed,
                                                     memory_order_relaxed))
-                weir_sys_futex_wait(futex_of(slot), (uint32_t)(word | SLOT_CONTENDED));
+                weir_sys_futex_wait(weir_sys_futex_of(&slot->word, sizeof slot->word),
+                                    (uint32_t)(word | SLOT_CONTENDED));
         /* PAIR(registration): as in weir_slot_lock() */
         return atomic_load_explicit(&slot->word, WEIR_ACQUIRE(refused));
 }
@@ -126,7 +122,7 @@ bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(unlock),
                                                           memory_order_relaxed));
         if (WEIR_CHECK(contended, word & SLOT_CONTENDED))
-                weir_sys_futex_wake_all(futex_of(slot));
+                weir_sys_futex_wake_all(weir_sys_futex_of(&slot->word, sizeof slot->word));
         return weir_slot_is_linked_by(word, next);
 }
 

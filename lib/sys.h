@@ -60,6 +60,11 @@ _Atomic(uint32_t) *weir_sys_life_create(int *ret_pid);
 void weir_sys_life_free(_Atomic(uint32_t) *life);
 int weir_sys_getpid(void);
 
+/* Of a word of this size, the 32 bits that its lowest bits are in: what a futex is. */
+static inline const void *weir_sys_futex_of(const void *word, size_t size) {
+        return (const unsigned char *)word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? size - 4 : 0);
+}
+
 /* Sleeps while *word is expected; may return for no reason. */
 void weir_sys_futex_wait(const void *word, uint32_t expected);
 void weir_sys_futex_wake_all(const void *word);

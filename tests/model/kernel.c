@@ -344,7 +344,7 @@ static void *zeroed_poll(void) {
         atomic_init(&core->eventfd_writes, 0);
         core->epochs.oldest = core->epochs.newest = NULL;
         core->epochs.number = 0;
-        atomic_init(&core->epochs.given, NULL);
+        atomic_init(&core->epochs.given, 0);
         core->epochs.open = 0;
         core->epochs.sleepers = 0;
         atomic_init(&core->epochs.closed, 0);

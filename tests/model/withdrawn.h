@@ -43,7 +43,7 @@ static inline void *withdraws(void *unused) {
         return NULL;
 }
 
-static void assert_ended(void) {
+static inline void assert_ended(void) {
         assert(withdrawn.value == 0);
         assert(atomic_load_explicit(&ended, memory_order_relaxed) == 1);
 }

@@ -98,7 +98,6 @@ static void batches_are_numbered_and_listed(void **state) {
         assert_null(bench.epochs.oldest);
         assert_null(bench.epochs.newest);
         assert_int_equal(bench.epochs.open, 0);
-        weir_epochs_deinit(&bench.epochs);
 }
 
 static void counts_are_added_when_a_batch_is_closed(void **state) {
@@ -121,7 +120,6 @@ static void counts_are_added_when_a_batch_is_closed(void **state) {
                 assert_int_equal(sum.requeued, 4000 * round);
                 close_batch(&bench, 1);
         }
-        weir_epochs_deinit(&bench.epochs);
 }
 
 /* ---------------------------------------------------------------- deferred functions */
@@ -140,7 +138,6 @@ static void function_is_due_at_once_without_a_batch(void **state) {
         assert_int_equal(note_runs(&bench.notes[0]), 2);
         assert_false(defer(&bench, 0));
         assert_int_equal(note_runs(&bench.notes[0]), 3);
-        weir_epochs_deinit(&bench.epochs);
 }
 
 /* On the newest, whichever that is; from there, batch by batch, to the next older one that is still open. */
@@ -152,7 +149,7 @@ static void function_moves_to_older_batches(void **state) {
         for (unsigned i = 0; i < 3; ++i) {
                 weir_epochs_open(&bench.epochs, &bench.batches[i]);
                 assert_true(defer(&bench, i));
-                assert_ptr_equal(atomic_load(&bench.epochs.given), &bench.notes[i].node);
+                assert_ptr_equal((void *)atomic_load(&bench.epochs.given), &bench.notes[i].node);
                 assert_null(bench.notes[i].node.next);
                 assert_null(bench.batches[i].deferred.first);
         }
@@ -164,7 +161,7 @@ static void function_moves_to_older_batches(void **state) {
         assert_ptr_equal(bench.batches[0].deferred.first, &bench.notes[0].node);
         assert_ptr_equal(bench.batches[0].deferred.last, &bench.notes[1].node);
         assert_int_equal(close_batch(&bench, 2), 0);
-        assert_ptr_equal(atomic_load(&bench.epochs.given), &bench.notes[2].node);
+        assert_ptr_equal((void *)atomic_load(&bench.epochs.given), &bench.notes[2].node);
         /* A batch opened later holds nothing up. */
         weir_epochs_open(&bench.epochs, &bench.batches[3]);
         assert_ptr_equal(bench.batches[0].deferred.last, &bench.notes[2].node);
@@ -172,7 +169,6 @@ static void function_moves_to_older_batches(void **state) {
         for (unsigned i = 0; i < 3; ++i)
                 assert_int_equal(note_runs(&bench.notes[i]), 1);
         assert_int_equal(close_batch(&bench, 3), 0);
-        weir_epochs_deinit(&bench.epochs);
 }
 
 /* Several on one batch, and on two lists of stacks that become one: each is run once, none is lost. */
@@ -197,7 +193,6 @@ static void stacks_are_kept_whole(void **state) {
         for (unsigned i = 0; i < 5; ++i)
                 assert_int_equal(note_runs(&bench.notes[i]), 1);
         assert_false(defer(&bench, 0));
-        weir_epochs_deinit(&bench.epochs);
 }
 
 /* As of an epoch: those batches alone are waited for. */
@@ -226,7 +221,6 @@ static void functions_are_given_as_of_an_epoch(void **state) {
         assert_null(due.first);
         assert_int_equal(close_batch(&bench, 2), 1);
         assert_int_equal(note_runs(&bench.notes[3]), 1);
-        weir_epochs_deinit(&bench.epochs);
 }
 
 /*
@@ -252,7 +246,6 @@ static void close_in_order(const unsigned order[BATCHES]) {
                         assert_int_equal(weir_epochs_passed(&bench.epochs, i + 1), !waits);
                 }
         }
-        weir_epochs_deinit(&bench.epochs);
 }
 
 static void every_order_of_closing_is_right(void **state) {
@@ -292,7 +285,6 @@ static void epoch_passes_with_the_batches_open_at_it(void **state) {
         assert_false(weir_epochs_passed(&bench.epochs, weir_epochs_now(&bench.epochs)));
         close_batch(&bench, 1);
         assert_true(weir_epochs_passed(&bench.epochs, weir_epochs_now(&bench.epochs)));
-        weir_epochs_deinit(&bench.epochs);
 }
 
 /* ---------------------------------------------------------------- synchronize */
@@ -303,16 +295,12 @@ static int synchronize(void *arg) {
         return weir_epochs_synchronize(&bench->epochs);
 }
 
-static bool is_awaited(struct bench *bench) {
-        bool waits;
-
-        pthread_mutex_lock(&bench->epochs.lock);
-        waits = bench->epochs.sleepers;
-        pthread_mutex_unlock(&bench->epochs.lock);
-        return waits;
+static uint64_t sleeps(void) {
+        return fault_count(FAULT_FUTEX_WAIT);
 }
 
 static void synchronize_waits_for_open_batches(void **state) {
+        uint64_t before = sleeps();
         struct worker worker;
         struct bench bench;
 
@@ -321,16 +309,15 @@ static void synchronize_waits_for_open_batches(void **state) {
         weir_epochs_open(&bench.epochs, &bench.batches[0]);
         weir_epochs_open(&bench.epochs, &bench.batches[1]);
         worker_start(&worker, synchronize, &bench);
-        while (!is_awaited(&bench))
+        while (sleeps() == before)
                 sched_yield();
         assert_int_equal(close_batch(&bench, 0), 0);
         assert_false(atomic_load(&worker.done));
         weir_epochs_open(&bench.epochs, &bench.batches[2]); /* a later one is not waited for */
         assert_int_equal(close_batch(&bench, 1), 0);
         assert_int_equal(worker_join(&worker), 0);
-        assert_false(is_awaited(&bench));
+        assert_int_equal(bench.epochs.sleepers, 0);
         close_batch(&bench, 2);
-        weir_epochs_deinit(&bench.epochs);
 }
 
 /* Waits as the owner or the reader of a batch that is neither the oldest nor the newest; main is the other. */
@@ -357,18 +344,60 @@ static void synchronize_refuses_owner_and_reader(void **state) {
 
         (void)state;
         for (unsigned i = 0; i < 3; ++i) {
+                uint64_t before = sleeps();
+
                 bench_make(&bench);
                 for (unsigned k = 0; k < 3; ++k)
                         weir_epochs_open(&bench.epochs, &bench.batches[k]);
                 worker_start(&worker, functions[i], &bench);
-                while (!atomic_load(&worker.done) && !is_awaited(&bench))
+                while (!atomic_load(&worker.done) && sleeps() == before)
                         sched_yield();
                 for (unsigned k = 0; k < 3; ++k)
                         close_batch(&bench, k);
                 assert_int_equal(worker_join(&worker), i < 2 ? -EDEADLK : 0);
-                assert_false(is_awaited(&bench));
-                weir_epochs_deinit(&bench.epochs);
+                assert_int_equal(bench.epochs.sleepers, 0);
         }
+}
+
+/* ---------------------------------------------------------------- the lock */
+
+struct contender {
+        struct bench *bench;
+        struct worker worker;
+        uint64_t before;
+};
+
+static int look(void *arg) {
+        struct bench *bench = arg;
+
+        return weir_epochs_now(&bench->epochs) == 1 ? 0 : -1;
+}
+
+/* Comes while the lock is held. */
+static void start_contender(void *arg) {
+        struct contender *contender = arg;
+
+        contender->before = sleeps();
+        worker_start(&contender->worker, look, contender->bench);
+        while (!atomic_load(&contender->worker.done) && sleeps() == contender->before)
+                sched_yield();
+}
+
+/* Another thread sleeps until the list is whole, is woken. */
+static void list_is_looked_at_by_one(void **state) {
+        struct contender contender;
+        struct bench bench;
+
+        (void)state;
+        bench_make(&bench);
+        contender.bench = &bench;
+        fault_hook(FAULT_YIELD, 2, start_contender, &contender);
+        weir_epochs_open(&bench.epochs, &bench.batches[0]);
+        assert_int_equal(fault_off(), 1);
+        assert_true(sleeps() > contender.before);
+        assert_int_equal(worker_join(&contender.worker), 0);
+        assert_int_equal(atomic_load(&bench.epochs.given), 0);
+        assert_int_equal(close_batch(&bench, 0), 0);
 }
 
 int main(void) {
@@ -383,6 +412,7 @@ int main(void) {
                 CASE(epoch_passes_with_the_batches_open_at_it),
                 CASE(synchronize_waits_for_open_batches),
                 CASE(synchronize_refuses_owner_and_reader),
+                CASE(list_is_looked_at_by_one),
         };
 
         return cmocka_run_group_tests_name("epoch", tests, NULL, NULL);
