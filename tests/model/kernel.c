@@ -276,20 +276,21 @@ static struct weir_poll *model_futex_poll; /* the one that was made last */
 
 /*
  * MODEL_FUTEX is the word of a poll at which a scenario looks for lost wakes: a thread that finds it as expected ends. At any
- * other word it goes on in another execution, in which it looked later.
+ * other word it goes on in another execution, in which the lock was free.
  */
 void weir_sys_futex_wait(const void *word, uint32_t expected) {
         uint32_t wakes = atomic_fetch_add_explicit(&model_futex_wakes, 0, memory_order_acquire);
 
         __VERIFIER_assume(word == (const void *)MODEL_FUTEX(model_futex_poll));
-        __VERIFIER_assume((uint32_t)atomic_load_explicit(MODEL_FUTEX(model_futex_poll), RELAXED) == expected);
+        if ((uint32_t)atomic_load_explicit(MODEL_FUTEX(model_futex_poll), RELAXED) != expected)
+                return;
         atomic_store_explicit(&model_futex_sleeper, 1 + wakes, RELAXED);
         pthread_exit(NULL);
 }
 
 #else
 
-/* The thread goes on in another execution, in which it looked at the word later. */
+/* The thread goes on in another execution, in which the lock was free. */
 void weir_sys_futex_wait(const void *word, uint32_t expected) {
         (void)word;
         (void)expected;

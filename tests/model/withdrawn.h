@@ -17,7 +17,7 @@ static void publish(void) {
         atomic_store_explicit(&ended, 0, memory_order_relaxed);
 }
 
-static void use_in_batch(struct weir_events *batch) {
+static inline void use_in_batch(struct weir_events *batch) {
         weir_events_attach(batch, registry);
         weir_events_open(batch, 0);
         if (atomic_load_explicit(&published, memory_order_relaxed))
