@@ -30,6 +30,11 @@
 #define FUTEX_WAIT_PRIVATE 128
 #define FUTEX_WAKE_PRIVATE 129
 
+/* Where there never was one with 32 bits of seconds. No call here has a timeout. */
+#ifndef SYS_futex
+#define SYS_futex SYS_futex_time64
+#endif
+
 /* Kernels since 5.11 have it under one number on every architecture but alpha. */
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
