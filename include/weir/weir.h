@@ -268,7 +268,10 @@ WEIR_PUBLIC int weir_source_deregister(struct weir_registry *registry, struct we
 
 /* ---------------------------------------------------------------- reclamation */
 
-/* A node to embed in what is to be freed. Its members are the library's between weir_defer() and the call of fn. */
+/*
+ * A node to embed in what is to be freed, aligned as C has it, so not in a packed struct. Its members are the library's
+ * between weir_defer() and the call of fn.
+ */
 struct weir_deferred {
         struct weir_deferred *next;             /* the library's */
         struct weir_deferred *more;             /* the library's */
