@@ -5,11 +5,11 @@
  *
  * Why a deferred function may free what a token points to, though a wait in progress holds nothing up. A thread
  * deregisters (the generation of the slot changes) and then changes the word `given` in weir_epochs_defer(). The waiter
- * changes that word in weir_epochs_open(), after its fetch and before the first weir_events_next() of the batch. One of the
- * two comes first. If the waiter does, the function is put on a batch that is not older than this one, and waits for it. If
- * the deferring thread does, the waiter reads what it wrote and so sees the new generation: the batch may hold an event of
- * the old one, but the filter drops it. The waiter may have looked at slots before it opened the batch; it looked at no
- * token.
+ * changes the top in that word in weir_epochs_open(), after its fetch and before the first weir_events_next() of the batch.
+ * One of the two comes first. If the waiter does, the function is put on a batch that is not older than this one, and waits
+ * for it. If the deferring thread does, the waiter reads what it wrote and so sees the new generation: the batch may hold
+ * an event of the old one, but the filter drops it. The waiter may have looked at slots before it opened the batch; it
+ * looked at no token.
  *
  * PAIR(generation): weir_slot_lock() changes it, weir_slot_take() compares it, and this word stands between them.
  * PAIR(given): the same for whatever else a caller made unreachable before it deferred; and the functions on the stack.
@@ -51,7 +51,10 @@ static void lock(struct weir_epochs *epochs) {
         uintptr_t given;
 
         while (__builtin_expect(!try_lock(epochs), 0)) {
-                /* relaxed: only a hint to the holder to call futex(2), which looks at the word itself */
+                /*
+                 * relaxed: the unlock comes later in the order of this word and sees it, or came before, and then the kernel finds
+                 * another word, as it does if a function was given meanwhile
+                 */
                 given = atomic_fetch_or_explicit(&epochs->given, GIVEN_CONTENDED, memory_order_relaxed);
                 weir_sys_futex_wait(futex_of(epochs), (uint32_t)(given | GIVEN_FLAGS));
         }
@@ -165,7 +168,7 @@ bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
         for (;;) {
                 WEIR_YIELD();
                 if ((given & ~GIVEN_FLAGS) == GIVEN_NO_BATCH) {
-                        /* PAIR(given): a later open sees what came before this. PAIR(closed): every close came before it. */
+                        /* PAIR(given): who opens a batch later sees what came before. PAIR(closed): every close came before. */
                         if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, given,
                                                                     WEIR_ACQ_REL(defer_now), memory_order_relaxed))
                                 return true;

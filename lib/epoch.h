@@ -13,7 +13,7 @@
  *
  * The word `given` is the top of a stack, that of the newest open batch, whichever that is, and the lock of the list:
  *
- *    63                         2       1         0
+ *    63 or 31                   2       1         0
  *   +----------------------------+-----------+--------+
  *   |     top, or NO_BATCH       | CONTENDED | LOCKED |
  *   +----------------------------+-----------+--------+
@@ -25,8 +25,9 @@
  *     | close of the last batch               |
  *     +---------------------------------------+
  *
- *   LOCKED     an open, a close or a look at the list is under way; giving a function takes no notice of it
- *   CONTENDED  another one sleeps until it is done
+ *   LOCKED     an open, a close, or a look at the list is under way. Giving a function takes no notice of it, but inside a
+ *              deferred function: what is given there is put on the list itself, by weir_epochs_defer_since()
+ *   CONTENDED  another one may sleep until that is done; giving a function leaves both bits
  *
  * An open takes the stack to the list of the batch that was the newest so far, and the close of the last batch takes what
  * is due. The open of the first and the close of the last are one step with the unlock, for most waits make these two. Every

@@ -53,8 +53,8 @@ int weir_poll_create(struct weir_poll **ret_poll) {
         atomic_init(&core->sets[1], -1);
         atomic_init(&core->outer, -1);
         atomic_init(&core->references, 1);
-        /* With default attributes these allocate nothing and cannot fail. */
         weir_epochs_init(&core->epochs);
+        /* With default attributes these allocate nothing and cannot fail. */
         pthread_mutex_init(&core->waker_lock, NULL);
         pthread_mutex_init(&core->nest_lock, NULL);
         r = open_all(core);

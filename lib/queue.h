@@ -5,7 +5,7 @@
  * The ready queue: slots whose readiness the kernel will not bring (again). Many producers, one consumer, intrusive.
  * Its head is one word, so that pushing and going to sleep cannot miss each other:
  *
- *    63                  3    2       1        0
+ *    63 or 31            3    2       1        0
  *   +--------------------+--------+--------+--------+
  *   | newest slot or 0   |  SHUT  | NESTED | PARKED |
  *   +--------------------+--------+--------+--------+

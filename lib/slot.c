@@ -65,7 +65,10 @@ void weir_table_free(struct weir_table *table) {
 /* ---------------------------------------------------------------- the lock */
 
 uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
-        /* relaxed: only a hint to the holder of the lock to call futex(2), which looks at the word itself */
+        /*
+         * relaxed: the unlock comes later in the order of this word and sees it, or came before, and then this fails or the
+         * kernel finds another word
+         */
         if (word & SLOT_CONTENDED ||
             atomic_compare_exchange_strong_explicit(&slot->word, &word, word | SLOT_CONTENDED, memory_order_relaxed,
                                                     memory_order_relaxed))

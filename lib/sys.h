@@ -5,7 +5,7 @@
  * The seam to the kernel and to the allocator: nothing else in the reactor calls either. (Sockets and sources stand beside
  * the reactor and call libc.) A test build replaces sys.c to make the n-th call fail, and a model checker replaces it by a
  * small fake. No ordering is expected of any call here: every happens-before edge comes from the library's own atomics and
- * its one mutex.
+ * its mutexes.
  *
  * Every int is 0, a count or a descriptor, or a negative errno; errno itself is left alone.
  */
