@@ -78,8 +78,8 @@ uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
         return atomic_load_explicit(&slot->word, WEIR_ACQUIRE(refused));
 }
 
-bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
-                    uint64_t *ret_word) {
+WEIR_INLINE bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
+                                uint64_t *ret_word) {
         uint64_t word;
 
         do {
@@ -105,7 +105,7 @@ bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint6
         return true;
 }
 
-bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint64_t generations) {
+WEIR_INLINE bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint64_t generations) {
         uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), next;
 
         WEIR_YIELD();

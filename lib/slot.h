@@ -184,14 +184,14 @@ static inline bool weir_slot_is_linked_by(uint64_t word, uint64_t next) {
  * locks it, clears the bits of clear and adds add, in one step. Returns whether it did; *ret_word is the word as it was
  * before. Threads: any. Blocking: while another call holds the lock.
  */
-bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
-                    uint64_t *ret_word);
+WEIR_INLINE bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
+                                uint64_t *ret_word);
 
 /*
  * Gives up the lock: clears the bits of clear, sets those of set, and adds generations; if that is not 0, what came early
  * is now ready. True: something may be handed out, LINKED is set, and the caller must put the slot on the ready queue.
  */
-bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint64_t generations);
+WEIR_INLINE bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint64_t generations);
 
 /* With the lock held: ends the registration. No event and no entry matches its slot until weir_slot_unlock(). */
 void weir_slot_invalidate(struct weir_slot *slot);

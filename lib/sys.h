@@ -21,6 +21,7 @@
 /*
  * The library is compiled in one piece, meson.build, where this lets the compiler inline what stands close above a system
  * call: a processor that guards its return predictions mispredicts one return after it for each function entered before it.
+ * It inlines the lock of a slot, too, which is taken and given up around one.
  */
 #ifdef WEIR_ONE_PIECE
 #define WEIR_INLINE static inline
