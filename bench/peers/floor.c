@@ -4,8 +4,8 @@
  * No library, but the least that one does which can tell stale events from others while any thread may end a registration: raw
  * epoll and a word for each descriptor. The word is locked and unlocked around each epoll_ctl(2), an unlock counts it up, and
  * each event is held against the count that its registration had. A wake is one step of a word, and a system call only if the
- * former wake was seen; a handle is a count. It promises less than weir and checks no argument: what it costs over raw epoll
- * bounds what such a library can cost.
+ * former wake was seen; a handle is a count. Each of these is a call, as it is of a library. It promises less than weir and
+ * checks no argument: what it costs over raw epoll bounds what such a library can cost.
  */
 
 #include "peer.h"
@@ -18,6 +18,9 @@
 #define LOCKED 1u
 #define COUNT  2u
 
+/* Of what a library's caller calls. */
+#define CALLED __attribute__((noinline))
+
 /* How many events ahead a word is brought into the cache. */
 #define AHEAD 4
 
@@ -29,6 +32,7 @@ struct entry {
 struct loop {
         struct entry *entries; /* by descriptor */
         size_t max_fd, seen;
+        int count, cursor; /* of the events */
         int set, eventfd;
         atomic_bool woken; /* and not seen */
         _Atomic(uint32_t) handles;
@@ -51,7 +55,7 @@ static void unlock(struct entry *entry) {
 }
 
 /* One call, with the count that its event will bear in the upper half of the data. */
-static void control(struct loop *loop, int op, int fd, uint32_t events) {
+static CALLED void control(struct loop *loop, int op, int fd, uint32_t events) {
         struct entry *entry = &loop->entries[fd];
         uint32_t count = lock(entry) + COUNT;
         struct epoll_event event = { .events = events, .data.u64 = (uint64_t)count << 32 | (uint32_t)fd };
@@ -110,26 +114,37 @@ static struct entry *entry_of(struct loop *loop, int i) {
         return &loop->entries[(uint32_t)loop->events[i].data.u64];
 }
 
-/* Calls the function, if there is one, for each event that is not stale. */
-static void take(struct loop *loop, int timeout, void (*handler)(void *data), void *data) {
-        int count = epoll_wait(loop->set, loop->events, BENCH_BATCH, timeout);
-
-        require(count >= 0, "epoll_wait");
-        for (int i = 0; i < count; ++i) {
+/* The next event that is not stale. Returns whether there is one. */
+static CALLED bool next(struct loop *loop, uint64_t *ret_token, uint32_t *ret_events) {
+        while (loop->cursor < loop->count) {
+                int i = loop->cursor++;
                 struct entry *entry = entry_of(loop, i);
 
-                if (i + AHEAD < count)
+                if (i + AHEAD < loop->count)
                         __builtin_prefetch(entry_of(loop, i + AHEAD));
                 if (atomic_load_explicit(&entry->word, memory_order_acquire) != loop->events[i].data.u64 >> 32)
                         continue;
                 if ((uint32_t)loop->events[i].data.u64 == (uint32_t)loop->eventfd)
                         atomic_store_explicit(&loop->woken, false, memory_order_seq_cst);
+                *ret_token = entry->token;
+                *ret_events = loop->events[i].events;
+                return true;
+        }
+        return false;
+}
+
+/* Calls the function, if there is one, for each event. */
+static void take(struct loop *loop, int timeout, void (*handler)(void *data), void *data) {
+        uint64_t token;
+        uint32_t events;
+
+        loop->count = epoll_wait(loop->set, loop->events, BENCH_BATCH, timeout);
+        require(loop->count >= 0, "epoll_wait");
+        for (loop->cursor = 0; next(loop, &token, &events); ++loop->seen)
                 if (handler)
                         handler(data);
                 else
-                        bench_use(entry->token, loop->events[i].events);
-                ++loop->seen;
-        }
+                        bench_use(token, events);
 }
 
 static size_t wait_once(void *data, bool block) {
@@ -144,20 +159,28 @@ static void serve(void *data, void (*handler)(void *data), void *with) {
         take(data, -1, handler, with);
 }
 
-static void wake(void *data, size_t times) {
-        struct loop *loop = data;
+static CALLED void wake_once(struct loop *loop) {
+        if (!atomic_exchange_explicit(&loop->woken, true, memory_order_acq_rel))
+                require(eventfd_write(loop->eventfd, 1) == 0, "eventfd_write");
+}
 
+static void wake(void *data, size_t times) {
         for (size_t i = 0; i < times; ++i)
-                if (!atomic_exchange_explicit(&loop->woken, true, memory_order_acq_rel))
-                        require(eventfd_write(loop->eventfd, 1) == 0, "eventfd_write");
+                wake_once(data);
+}
+
+static CALLED void ref(struct loop *loop) {
+        atomic_fetch_add_explicit(&loop->handles, 1, memory_order_relaxed);
+}
+
+static CALLED void unref(struct loop *loop) {
+        atomic_fetch_sub_explicit(&loop->handles, 1, memory_order_acq_rel);
 }
 
 static void clone(void *data, size_t times) {
-        struct loop *loop = data;
-
         for (size_t i = 0; i < times; ++i) {
-                atomic_fetch_add_explicit(&loop->handles, 1, memory_order_relaxed);
-                atomic_fetch_sub_explicit(&loop->handles, 1, memory_order_acq_rel);
+                ref(data);
+                unref(data);
         }
 }
 
