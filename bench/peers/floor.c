@@ -26,7 +26,7 @@
 
 struct entry {
         _Atomic(uint32_t) word;
-        uint64_t token;
+        _Atomic(uint64_t) token;
 };
 
 struct loop {
@@ -62,7 +62,7 @@ static CALLED void control(struct loop *loop, int op, int fd, uint32_t events) {
 
         require(epoll_ctl(loop->set, op, fd, &event) == 0, "epoll_ctl");
         if (op != EPOLL_CTL_DEL)
-                entry->token = (uint64_t)fd;
+                atomic_store_explicit(&entry->token, (uint64_t)fd, memory_order_relaxed);
         unlock(entry);
 }
 
@@ -126,7 +126,7 @@ static CALLED bool next(struct loop *loop, uint64_t *ret_token, uint32_t *ret_ev
                         continue;
                 if ((uint32_t)loop->events[i].data.u64 == (uint32_t)loop->eventfd)
                         atomic_store_explicit(&loop->woken, false, memory_order_seq_cst);
-                *ret_token = entry->token;
+                *ret_token = atomic_load_explicit(&entry->token, memory_order_relaxed);
                 *ret_events = loop->events[i].events;
                 return true;
         }
