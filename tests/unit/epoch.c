@@ -383,7 +383,7 @@ static void start_contender(void *arg) {
                 sched_yield();
 }
 
-/* Another thread sleeps until the list is whole, is woken. */
+/* Another thread sleeps until the list is whole, and is woken then. */
 static void list_is_looked_at_by_one(void **state) {
         struct contender contender;
         struct bench bench;
