@@ -19,12 +19,6 @@ static void set_up(void) {
         assert(weir_events_create(MODEL_CAPACITY, &others) == 0);
 }
 
-static void *reads(void *unused) {
-        (void)unused;
-        use_in_batch(events);
-        return NULL;
-}
-
 static void *reads_others(void *unused) {
         (void)unused;
         use_in_batch(others);
@@ -38,4 +32,4 @@ static void tear_down(void) {
         close_poll();
 }
 
-MODEL_MAIN(set_up, tear_down, reads, reads_others)
+MODEL_MAIN(set_up, tear_down, reads_once, reads_others)

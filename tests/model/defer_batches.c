@@ -16,12 +16,6 @@ static void set_up(void) {
         publish();
 }
 
-static void *reads(void *unused) {
-        (void)unused;
-        use_in_batch(events);
-        return NULL;
-}
-
 static void *reads_too(void *unused) {
         (void)unused;
         use_in_batch(others);
@@ -34,4 +28,4 @@ static void tear_down(void) {
         close_poll();
 }
 
-MODEL_MAIN(set_up, tear_down, reads, reads_too, withdraws)
+MODEL_MAIN(set_up, tear_down, reads_once, reads_too, withdraws)

@@ -25,16 +25,10 @@ static void *closes(void *unused) {
         return NULL;
 }
 
-static void *reads(void *unused) {
-        (void)unused;
-        use_in_batch(events);
-        return NULL;
-}
-
 static void tear_down(void) {
         assert_ended();
         weir_events_destroy(others);
         close_poll();
 }
 
-MODEL_MAIN(set_up, tear_down, closes, reads, withdraws)
+MODEL_MAIN(set_up, tear_down, closes, reads_once, withdraws)

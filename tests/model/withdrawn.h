@@ -35,7 +35,14 @@ static void withdraw(void) {
         atomic_store_explicit(&published, 0, memory_order_relaxed);
 }
 
-/* What a thread does, in most of the scenarios. */
+/* What threads do in several of the scenarios. */
+
+static inline void *reads_once(void *unused) {
+        (void)unused;
+        use_in_batch(events);
+        return NULL;
+}
+
 static inline void *withdraws(void *unused) {
         (void)unused;
         withdraw();
