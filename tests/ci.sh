@@ -236,7 +236,7 @@ row_tidy() {
         checks+=',-bugprone-easily-swappable-parameters,-misc-unused-parameters,-misc-no-recursion'
         checks+=',-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-performance-no-int-to-ptr'
         checks+=',-clang-analyzer-valist.Uninitialized'
-        clang-tidy --quiet --warnings-as-errors='*' --checks="$checks" lib/*.c -- -std=c11 -D_GNU_SOURCE -Iinclude -iquote lib
+        clang-tidy --quiet --warnings-as-errors='*' --checks="$checks" lib/*/*.c -- -std=c11 -D_GNU_SOURCE -Iinclude
 }
 
 # It does not read the headers of the system, which have CLOCK_MONOTONIC.

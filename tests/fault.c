@@ -20,7 +20,7 @@
 #define weir_sys_getpid         real_getpid
 #define weir_sys_futex_wait     real_futex_wait
 #define weir_sys_futex_wake_all real_futex_wake_all
-#include "../lib/sys.c" /* by its path: tests have files of the same name */
+#include "../lib/reactor/sys.c" /* by its path: tests have files of the same name */
 #undef weir_sys_epoll_create
 #undef weir_sys_epoll_ctl
 #undef weir_sys_epoll_wait

@@ -3,7 +3,7 @@
 #define WEIR_TESTS_FAULT_H
 
 /*
- * The seam to the kernel, lib/sys.h, with a hand on it: calls are counted, the n-th one fails, or something else
+ * The seam to the kernel, lib/reactor/sys.h, with a hand on it: calls are counted, the n-th one fails, or something else
  * happens just before it. A program that links fault.c before the static library gets this seam instead of the real
  * one, and the real one behind it. One plan is in force at a time; any thread may make the calls, and each call of
  * the plan fires once.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows that each memory order and each check of the protocol is needed: tests/mutants.txt lists them with the test that fails
-# without them. Each is weakened alone, by the macros of lib/order.h, and its test must fail, though it passes otherwise.
+# without them. Each is weakened alone, by the macros of order.h, and its test must fail, though it passes otherwise.
 #
 #   model:NAME     the scenario tests/model/NAME.c, explored by genmc under RC11; skipped where that is not installed
 #   imm:NAME       the same under IMM, where a load may be made after a later store
@@ -15,8 +15,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export work
 cc=${CC:-gcc}
-model_flags=(-Itests/model/include -Ilib -Iinclude)
-flags=(-std=gnu11 -D_GNU_SOURCE -O1 -g -Iinclude -iquote lib -Itests)
+model_flags=(-Itests/model/include -Ilib/reactor -Iinclude)
+flags=(-std=gnu11 -D_GNU_SOURCE -O1 -g -Iinclude -iquote lib/reactor -Itests)
 
 exec 3>&2 # passes() writes elsewhere
 
@@ -28,7 +28,7 @@ fail() {
 
 # The names that the library has: an order of both kinds has two halves.
 names_in_lib() {
-        grep -rhoE 'WEIR_(ACQUIRE|RELEASE|ACQ_REL|SEQ_CST|CHECK)\([a-z_]+' lib/*.c lib/core.h lib/slot.h | sort -u | while IFS='(' read -r macro name; do
+        grep -rhoE 'WEIR_(ACQUIRE|RELEASE|ACQ_REL|SEQ_CST|CHECK)\([a-z_]+' lib/reactor/*.c lib/reactor/{core,slot}.h | sort -u | while IFS='(' read -r macro name; do
                 if [[ $macro == WEIR_ACQ_REL ]]; then
                         printf '%s\n' "${name}_acquire" "${name}_release"
                 else
@@ -51,11 +51,11 @@ passes() {
         imm) timeout 300 sh tests/model/check.sh genmc imm "tests/model/$name.c" "${model_flags[@]}" "$@" ;;
         unit)
                 "$cc" "${flags[@]}" -DWEIR_YIELD_POINTS "$@" "tests/unit/$name.c" tests/support.c tests/fault.c \
-                        $(ls lib/*.c | grep -v lib/sys.c) -lcmocka -pthread -o "$work/test" || fail "$name does not compile"
+                        $(ls lib/*/*.c | grep -v /sys.c) -lcmocka -pthread -o "$work/test" || fail "$name does not compile"
                 timeout 60 "$work/test"
                 ;;
         contract)
-                "$cc" "${flags[@]}" "$@" "tests/contract/$name.c" tests/support.c lib/*.c -lcmocka -pthread -o "$work/test" ||
+                "$cc" "${flags[@]}" "$@" "tests/contract/$name.c" tests/support.c lib/*/*.c -lcmocka -pthread -o "$work/test" ||
                         fail "$name does not compile"
                 timeout 60 "$work/test"
                 ;;

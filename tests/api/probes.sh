@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Checks that a library has the probe points of lib/probe.h and no others, with as many arguments as are told there:
+# Checks that a library has the probe points of lib/reactor/probe.h and no others, with as many arguments as are told there:
 # probes.sh HEADER LIBRARY. Skipped if it was built without them: probes.sh.
 set -eu
 

@@ -3,7 +3,7 @@
  * The body of the fuzzer under libFuzzer, which chooses the bytes by what they reach. Built with clang, by hand:
  *
  *   clang -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude \
- *         lib/[a-z]*.c tests/fuzz/libfuzzer.c tests/fuzz/body.c tests/fuzz/world.c tests/fuzz/descriptors.c \
+ *         $(find lib -name '*.c') tests/fuzz/libfuzzer.c tests/fuzz/body.c tests/fuzz/world.c tests/fuzz/descriptors.c \
  *         tests/fuzz/batches.c tests/fuzz/model.c -pthread -o fuzz
  *   ./fuzz -max_len=1500 -timeout=10 corpus/
  *

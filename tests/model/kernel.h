@@ -3,7 +3,7 @@
 
 /*
  * A kernel small enough to be explored: MODEL_FILES descriptors that are always open, 0 and up, one eventfd, and
- * MODEL_SETS epoll sets. It stands behind lib/sys.h and does what epoll(7) says, but gives no ordering: each of its
+ * MODEL_SETS epoll sets. It stands behind lib/reactor/sys.h and does what epoll(7) says, but gives no ordering: each of its
  * words is changed by relaxed read-modify-writes alone, so an edge that the library needs must be made by the library.
  *
  * What one set knows of one descriptor is one word:
