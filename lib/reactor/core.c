@@ -1,9 +1,72 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The core's references and its end. See core.h. */
+/* The core: how it is made, its references, its end, and what its life says. See core.h. */
 
 #include "core.h"
-#include "poll.h"
+
+static int open_all(struct weir_registry *core) {
+        int set;
+
+        core->life = weir_sys_life_create(&core->pid);
+        if (!core->life)
+                return -ENOMEM;
+        /* relaxed: nobody else knows the core yet */
+        atomic_store_explicit(core->life, core->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE, memory_order_relaxed);
+        set = weir_sys_epoll_create();
+        if (set < 0)
+                return set;
+        atomic_store_explicit(&core->sets[0], set, memory_order_relaxed);
+        core->eventfd = weir_sys_eventfd();
+        return core->eventfd < 0 ? core->eventfd : 0;
+}
+
+static void close_one(int fd) {
+        if (fd >= 0)
+                weir_sys_close(fd);
+}
+
+/* Also of a core that is half made. PAIR(reference): comes after all that any holder of a reference did. */
+static void core_free(struct weir_registry *core) {
+        /* relaxed: nobody else is left */
+        close_one(atomic_load_explicit(&core->outer, memory_order_relaxed));
+        close_one(atomic_load_explicit(&core->sets[0], memory_order_relaxed));
+        close_one(atomic_load_explicit(&core->sets[1], memory_order_relaxed));
+        close_one(core->eventfd);
+        weir_table_free(&core->fds);
+        weir_table_free(&core->wakers);
+        pthread_mutex_destroy(&core->waker_lock);
+        pthread_mutex_destroy(&core->nest_lock);
+        weir_sys_life_free(core->life);
+        weir_sys_free(core, core->size);
+}
+
+int weir_core_create(uint32_t size, struct weir_registry **ret_core) {
+        static _Atomic(uint64_t) serials;
+        struct weir_registry *core = weir_sys_alloc(size);
+        int r;
+
+        if (!core)
+                return -ENOMEM;
+        core->size = size;
+        /* relaxed: only that it is unique counts */
+        core->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
+        core->eventfd = -1;
+        atomic_init(&core->sets[0], -1);
+        atomic_init(&core->sets[1], -1);
+        atomic_init(&core->outer, -1);
+        atomic_init(&core->references, 1);
+        weir_epochs_init(&core->epochs);
+        /* With default attributes these allocate nothing and cannot fail. */
+        pthread_mutex_init(&core->waker_lock, NULL);
+        pthread_mutex_init(&core->nest_lock, NULL);
+        r = open_all(core);
+        if (r < 0) {
+                core_free(core);
+                return r;
+        }
+        *ret_core = core;
+        return 0;
+}
 
 int weir_core_check_life(const struct weir_registry *core) {
         /* relaxed: as in weir_core_is_alive() */
@@ -26,7 +89,7 @@ void weir_core_unref(struct weir_registry *core) {
         /* PAIR(reference): of two releases, the last sees all that the other holder did. */
         former = atomic_fetch_sub_explicit(&core->references, 1, WEIR_ACQ_REL(unref));
         if (WEIR_CHECK(last_reference, former == 1))
-                weir_poll_free(weir_poll_of(core));
+                core_free(core);
 }
 
 void weir_core_signal(struct weir_registry *core) {

@@ -29,6 +29,7 @@ struct weir_registry {
         /* Written when the core is made, but for the sets, which only a rebuild changes; read by every call. */
         _Atomic(uint32_t) *life;
         int pid;         /* 0 unless life cannot tell a forked child */
+        uint32_t size;   /* of the allocation that begins here, in bytes */
         uint64_t serial; /* that no other core of the process has or had */
         int eventfd;
         _Atomic(int) sets[2];   /* the epoll sets; -1 for none. Two during a rebuild, see sets.c */
@@ -73,6 +74,9 @@ static inline int weir_core_check(const struct weir_registry *core) {
 static inline bool weir_core_is_forked(const struct weir_registry *core) {
         return weir_core_check(core) == -ECHILD;
 }
+
+/* A core with one reference and one empty set, at the beginning of zeroed memory of that size. 0 or a negative errno. */
+int weir_core_create(uint32_t size, struct weir_registry **ret_core);
 
 void weir_core_ref(struct weir_registry *core);
 void weir_core_unref(struct weir_registry *core);

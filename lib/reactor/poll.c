@@ -16,76 +16,22 @@
 
 /* ---------------------------------------------------------------- making and end */
 
-static int open_all(struct weir_registry *core) {
-        int set;
-
-        core->life = weir_sys_life_create(&core->pid);
-        if (!core->life)
-                return -ENOMEM;
-        /* relaxed: nobody else knows the poll yet */
-        atomic_store_explicit(core->life, core->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE, memory_order_relaxed);
-        set = weir_sys_epoll_create();
-        if (set < 0)
-                return set;
-        atomic_store_explicit(&core->sets[0], set, memory_order_relaxed);
-        core->eventfd = weir_sys_eventfd();
-        if (core->eventfd < 0)
-                return core->eventfd;
-        return weir_sets_watch_eventfd(core, set);
-}
-
 int weir_poll_create(struct weir_poll **ret_poll) {
-        static _Atomic(uint64_t) serials;
-        struct weir_poll *poll;
         struct weir_registry *core;
         int r;
 
         if (!ret_poll)
                 return -EINVAL;
-        poll = weir_sys_alloc(sizeof *poll);
-        if (!poll)
-                return -ENOMEM;
-        core = &poll->core;
-        /* relaxed: only that it is unique counts */
-        core->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
-        core->eventfd = -1;
-        atomic_init(&core->sets[0], -1);
-        atomic_init(&core->sets[1], -1);
-        atomic_init(&core->outer, -1);
-        atomic_init(&core->references, 1);
-        weir_epochs_init(&core->epochs);
-        /* With default attributes these allocate nothing and cannot fail. */
-        pthread_mutex_init(&core->waker_lock, NULL);
-        pthread_mutex_init(&core->nest_lock, NULL);
-        r = open_all(core);
+        r = weir_core_create(sizeof **ret_poll, &core);
+        if (r < 0)
+                return r;
+        r = weir_sets_watch_eventfd(core, weir_sets_current(core));
         if (r < 0) {
-                weir_poll_free(poll);
+                weir_core_unref(core);
                 return r;
         }
-        *ret_poll = poll;
+        *ret_poll = weir_poll_of(core);
         return 0;
-}
-
-static void close_one(int fd) {
-        if (fd >= 0)
-                weir_sys_close(fd);
-}
-
-/* Also of a poll that is half made. PAIR(reference): comes after all that any holder of a reference did. */
-void weir_poll_free(struct weir_poll *poll) {
-        struct weir_registry *core = &poll->core;
-
-        /* relaxed: nobody else is left */
-        close_one(atomic_load_explicit(&core->outer, memory_order_relaxed));
-        close_one(atomic_load_explicit(&core->sets[0], memory_order_relaxed));
-        close_one(atomic_load_explicit(&core->sets[1], memory_order_relaxed));
-        close_one(core->eventfd);
-        weir_table_free(&core->fds);
-        weir_table_free(&core->wakers);
-        pthread_mutex_destroy(&core->waker_lock);
-        pthread_mutex_destroy(&core->nest_lock);
-        weir_sys_life_free(core->life);
-        weir_sys_free(poll, sizeof *poll);
 }
 
 struct weir_registry *weir_poll_registry(struct weir_poll *poll) {

@@ -28,8 +28,6 @@ static inline struct weir_poll *weir_poll_of(struct weir_registry *core) {
         return (struct weir_poll *)core;
 }
 
-void weir_poll_free(struct weir_poll *poll);
-
 /* Adds to a count that only the holder of the role writes. */
 static inline void weir_poll_count(_Atomic(uint64_t) *count) {
         /* relaxed: a count with one writer at a time */

@@ -328,6 +328,7 @@ static void *zeroed_poll(void) {
 #endif
         core->life = NULL;
         core->pid = 0;
+        core->size = 0;
         core->serial = 0;
         core->eventfd = 0;
         atomic_init(&core->sets[0], 0);
