@@ -44,6 +44,7 @@ struct weir_registry {
         /* Written by whoever makes readiness known, and by the waiter. */
         _Alignas(WEIR_CACHE_LINE) struct weir_queue queue;
         _Atomic(uint64_t) eventfd_writes;
+        _Atomic(uint64_t) rebuilds; /* of the sets */
 
         /* Written when a batch is opened or closed, and by defer. */
         _Alignas(WEIR_CACHE_LINE) struct weir_epochs epochs;

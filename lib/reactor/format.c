@@ -174,7 +174,7 @@ void weir_registry_stats(struct weir_registry *core, struct weir_stats *ret_stat
         /* relaxed: figures */
         stats.stale = counts.stale + atomic_load_explicit(&poll->stale, memory_order_relaxed);
         stats.waits = atomic_load_explicit(&poll->waits, memory_order_relaxed);
-        stats.rebuilds = atomic_load_explicit(&poll->rebuilds, memory_order_relaxed);
+        stats.rebuilds = atomic_load_explicit(&core->rebuilds, memory_order_relaxed);
         stats.eventfd_writes = atomic_load_explicit(&core->eventfd_writes, memory_order_relaxed);
         *ret_stats = stats;
 }

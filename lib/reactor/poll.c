@@ -203,7 +203,7 @@ static int wait_for_batch(struct weir_poll *poll, struct weir_events *events, in
                 if (weir_core_is_forked(core))
                         return -ECHILD;
                 again = round.full;
-                if ((round.ghost || weir_sets_older(core) >= 0) && !weir_sets_rebuild(poll)) {
+                if ((round.ghost || weir_sets_older(core) >= 0) && !weir_sets_rebuild(core)) {
                         /* For lack of memory or descriptors the ghost stays, and no sleep is possible: do not spin. */
                         if (r == 0 && timeout != 0)
                                 r = weir_sys_nap();

@@ -21,7 +21,6 @@ struct weir_poll {
         bool older_first;                         /* the older set's turn, when there are two */
         _Atomic(uint64_t) waits;
         _Atomic(uint64_t) stale;
-        _Atomic(uint64_t) rebuilds;
 };
 
 static inline struct weir_poll *weir_poll_of(struct weir_registry *core) {

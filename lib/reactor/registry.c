@@ -15,7 +15,6 @@
 
 #include "registry.h"
 
-#include "poll.h"
 #include "run.h"
 
 #define DIRECTIONS (WEIR_READABLE | WEIR_PRIORITY | WEIR_WRITABLE)

@@ -144,15 +144,14 @@ static bool move_all(struct weir_registry *core) {
         return true;
 }
 
-bool weir_sets_rebuild(struct weir_poll *poll) {
-        struct weir_registry *core = &poll->core;
-
+bool weir_sets_rebuild(struct weir_registry *core) {
         if (weir_sets_older(core) < 0 && !begin_rebuild(core))
                 return false;
         if (!move_all(core))
                 return false;
         end_rebuild(core);
-        weir_poll_count(&poll->rebuilds);
+        /* relaxed: a count */
+        atomic_fetch_add_explicit(&core->rebuilds, 1, memory_order_relaxed);
         return true;
 }
 

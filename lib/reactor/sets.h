@@ -2,7 +2,6 @@
 #pragma once
 
 #include "core.h"
-#include "poll.h"
 
 /*
  * The epoll sets of a core. There is one; two while the registrations move from one that a ghost has spoilt to a new one.
@@ -18,4 +17,4 @@ int weir_sets_older(struct weir_registry *core);
  * Moves all registrations to a new set, to get rid of what cannot be removed from the present one. False: not, or not all
  * of them, for lack of memory or descriptors; nothing is lost, and the next call goes on. Threads: the waiter.
  */
-bool weir_sets_rebuild(struct weir_poll *poll);
+bool weir_sets_rebuild(struct weir_registry *core);

@@ -344,6 +344,7 @@ static void *zeroed_poll(void) {
         atomic_init(&core->references, 0);
         atomic_init(&core->queue.head, 0);
         atomic_init(&core->eventfd_writes, 0);
+        atomic_init(&core->rebuilds, 0);
         core->epochs.oldest = core->epochs.newest = NULL;
         core->epochs.number = 0;
         atomic_init(&core->epochs.given, 0);
@@ -359,7 +360,6 @@ static void *zeroed_poll(void) {
         poll->queue_first = poll->older_first = false;
         atomic_init(&poll->waits, 0);
         atomic_init(&poll->stale, 0);
-        atomic_init(&poll->rebuilds, 0);
         return poll;
 }
 

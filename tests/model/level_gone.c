@@ -31,7 +31,7 @@ static void *deregisters(void *unused) {
 
 static void tear_down(void) {
         assert(weir_poll_wait(poll, events, &at_once) == 0);
-        assert(atomic_load_explicit(&poll->rebuilds, memory_order_relaxed) == 0);
+        assert(atomic_load_explicit(&registry->rebuilds, memory_order_relaxed) == 0);
         close_poll();
 }
 

@@ -51,7 +51,7 @@ static void tear_down(void) {
         taken += take_rest(TOKEN);
         assert(taken == 1 || taken == 2);
         assert(weir_sets_older(registry) < 0);
-        assert(atomic_load_explicit(&poll->rebuilds, memory_order_relaxed) == 1);
+        assert(atomic_load_explicit(&registry->rebuilds, memory_order_relaxed) == 1);
         assert(weir_deregister(registry, 0) == 0);
         assert(take_rest(0) == 0);
         close_poll();

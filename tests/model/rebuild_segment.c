@@ -21,7 +21,7 @@ static void set_up(void) {
 
 static void *moves(void *unused) {
         (void)unused;
-        assert(weir_sets_rebuild(poll));
+        assert(weir_sets_rebuild(registry));
         return NULL;
 }
 

@@ -161,7 +161,7 @@ static void statistics_come_from_their_counters(void **state) {
         weir_epochs_close(&fx->registry->epochs, &batches[0], &counts, &due);
         atomic_store(&fx->poll->stale, 1);
         atomic_store(&fx->poll->waits, 13);
-        atomic_store(&fx->poll->rebuilds, 17);
+        atomic_store(&fx->registry->rebuilds, 17);
         atomic_store(&fx->registry->eventfd_writes, 19);
         stats = stats_of(fx->registry);
         assert_int_equal(stats.registered, 0);

@@ -91,7 +91,7 @@ static void rebuild_moves_every_registration(void **state) {
         assert_int_equal(reported(older), 1); /* the ghost */
         for (uint64_t home = 1, round = 1; round <= 3; home = !home, ++round) {
                 older = weir_sets_current(fx->registry);
-                assert_true(weir_sets_rebuild(fx->poll));
+                assert_true(weir_sets_rebuild(fx->registry));
                 assert_int_equal(atomic_load(&fx->registry->home), home);
                 assert_int_equal(weir_sets_older(fx->registry), -1);
                 assert_true(weir_sets_current(fx->registry) >= 0);
@@ -150,12 +150,12 @@ static void rebuild_survives_each_failure(void **state) {
                 bool complete;
 
                 fault_at(FAULT_CREATE | FAULT_ADD, n, ENOMEM);
-                complete = weir_sets_rebuild(fx->poll);
+                complete = weir_sets_rebuild(fx->registry);
                 fired = fault_off();
                 assert_int_equal(complete, !fired);
                 /* Whatever moves next, the crowd is heard wherever it is; a wait may finish the rebuild by itself. */
                 crowd_speaks(fx, &crowd);
-                assert_true(weir_sets_rebuild(fx->poll));
+                assert_true(weir_sets_rebuild(fx->registry));
                 assert_int_equal(weir_sets_older(fx->registry), -1);
                 assert_true(stats_of(fx->registry).rebuilds > rebuilds);
                 crowd_speaks(fx, &crowd);
@@ -173,7 +173,7 @@ static void rebuild_without_descriptors_changes_nothing(void **state) {
         crowd_make(fx, &crowd);
         for (uint64_t n = 1; n <= 2; ++n) {
                 fault_at(FAULT_CREATE | FAULT_ADD, n, n == 1 ? EMFILE : ENOSPC);
-                assert_false(weir_sets_rebuild(fx->poll));
+                assert_false(weir_sets_rebuild(fx->registry));
                 assert_int_equal(fault_off(), 1);
                 assert_int_equal(weir_sets_current(fx->registry), set);
                 assert_int_equal(weir_sets_older(fx->registry), -1);
@@ -191,7 +191,7 @@ static void two_sets_work_as_one(void **state) {
         crowd_make(fx, &crowd);
         assert_int_equal(weir_events_create(1, &narrow), 0);
         fault_from(FAULT_ADD, 4, ENOMEM); /* after the eventfd and two members */
-        assert_false(weir_sets_rebuild(fx->poll));
+        assert_false(weir_sets_rebuild(fx->registry));
         assert_int_equal(fault_off(), 1); /* it does not go on to the next, which would fail as well */
         assert_true(weir_sets_older(fx->registry) >= 0);
         for (unsigned i = 0; i < MEMBERS; ++i) {
@@ -214,7 +214,7 @@ static void two_sets_work_as_one(void **state) {
         assert_int_equal(weir_deregister(fx->registry, crowd.pairs[3][0]), 0);
         assert_int_equal(weir_register(fx->registry, crowd.pairs[3][0], 3, WEIR_READABLE | WEIR_LEVEL), 0);
         assert_true(word_at(fx, crowd.pairs[3][0]) & SLOT_HOME);
-        assert_true(weir_sets_rebuild(fx->poll));
+        assert_true(weir_sets_rebuild(fx->registry));
         for (unsigned i = 0; i < MEMBERS; ++i)
                 drain(crowd.pairs[i][0]);
         crowd_speaks(fx, &crowd);
@@ -242,7 +242,7 @@ static void registered_in_either_set_is_registered(void **state) {
 
         crowd_make(fx, &crowd);
         fault_from(FAULT_ADD, 4, ENOMEM); /* after the eventfd and two members */
-        assert_false(weir_sets_rebuild(fx->poll));
+        assert_false(weir_sets_rebuild(fx->registry));
         assert_int_equal(fault_off(), 1);
         assert_true(weir_sets_older(fx->registry) >= 0);
         for (unsigned i = 0; i < MEMBERS; ++i)
@@ -259,7 +259,7 @@ static void stranger_is_not_adopted(void **state) {
 
                 move_descriptor(make_eventfd(1), number);
                 fault_at(FAULT_ADD, failing ? 2 : UINT64_MAX, ENOMEM);
-                assert_true(weir_sets_rebuild(fx->poll));
+                assert_true(weir_sets_rebuild(fx->registry));
                 assert_int_equal(fault_off(), failing);
                 expect_silence(fx);
                 assert_int_equal(reported(weir_sets_current(fx->registry)), 0);
@@ -281,7 +281,7 @@ static void closed_number_does_not_stop_the_move(void **state) {
 
         assert_true(below < number);
         close(below);
-        assert_true(weir_sets_rebuild(fx->poll));
+        assert_true(weir_sets_rebuild(fx->registry));
         assert_int_equal(weir_sets_current(fx->registry), below);
         assert_int_equal(weir_sets_older(fx->registry), -1);
         assert_int_equal(weir_deregister(fx->registry, number), 0);
@@ -294,7 +294,7 @@ static void set_on_a_closed_number_does_not_stop_the_move(void **state) {
         int duplicate, number = make_closed(fx, WEIR_READABLE | WEIR_LEVEL, &duplicate);
 
         for (int round = 0; round < 3; ++round) {
-                assert_true(weir_sets_rebuild(fx->poll));
+                assert_true(weir_sets_rebuild(fx->registry));
                 assert_int_equal(weir_sets_older(fx->registry), -1);
                 if (round == 0)
                         assert_int_equal(weir_sets_current(fx->registry), number);
@@ -311,7 +311,7 @@ static void unpollable_stranger_does_not_stop_the_move(void **state) {
         file = memfd_create("stranger", MFD_CLOEXEC);
         assert_true(file >= 0);
         move_descriptor(file, number);
-        assert_true(weir_sets_rebuild(fx->poll));
+        assert_true(weir_sets_rebuild(fx->registry));
         assert_int_equal(weir_sets_older(fx->registry), -1);
         assert_int_equal(weir_deregister(fx->registry, number), 0);
         close(number);
@@ -347,7 +347,7 @@ static void calls_during_the_move_are_kept(void **state) {
                 make_socketpair(intruder.fds);
                 intruder.crowd = &crowd;
                 fault_hook(FAULT_ADD | FAULT_DEL, 1 + n, intrude, &intruder);
-                assert_true(weir_sets_rebuild(fx->poll));
+                assert_true(weir_sets_rebuild(fx->registry));
                 assert_int_equal(fault_off(), 1);
                 home = atomic_load(&fx->registry->home);
                 assert_int_equal(!!(word_at(fx, intruder.fds[0]) & SLOT_HOME), home);
@@ -374,7 +374,7 @@ static void exclusive_gets_a_spare_event(void **state) {
 
         make_pipe(pair);
         assert_int_equal(weir_register(fx->registry, pair[0], 1, WEIR_READABLE | WEIR_EXCLUSIVE), 0);
-        assert_true(weir_sets_rebuild(fx->poll));
+        assert_true(weir_sets_rebuild(fx->registry));
         assert_true(word_at(fx, pair[0]) & SLOT_LINKED);
         assert_int_equal(expect_one(fx, 1).readiness, EPOLLIN);
         expect_silence(fx);
@@ -392,7 +392,7 @@ static void outer_set_keeps_hearing(void **state) {
         crowd_make(fx, &crowd);
         move_descriptor(make_eventfd(0), crowd.duplicate); /* the ghost dies with its file: it would be heard, too */
         fault_from(FAULT_ADD, 5, ENOMEM);                  /* after the eventfd, the outer set, two members */
-        assert_false(weir_sets_rebuild(fx->poll));
+        assert_false(weir_sets_rebuild(fx->registry));
         (void)fault_off();
         assert_true(weir_sets_older(fx->registry) >= 0);
         assert_true(word_at(fx, crowd.pairs[1][0]) & SLOT_HOME);
@@ -400,7 +400,7 @@ static void outer_set_keeps_hearing(void **state) {
         for (int finished = 0; finished < 2; ++finished) {
                 if (finished) {
                         (void)fault_off();
-                        assert_true(weir_sets_rebuild(fx->poll));
+                        assert_true(weir_sets_rebuild(fx->registry));
                 } else
                         fault_from(FAULT_ADD, 1, ENOMEM); /* the waits must not finish it yet */
                 while (collect(fx->poll, fx->events, 0, got, BATCH) > 0)
@@ -451,7 +451,7 @@ static void own_descriptors_are_left_alone(void **state) {
         assert_int_equal(weir_register(fx->registry, number, 2, WEIR_READABLE), 0);
         assert_int_equal(weir_register(fx->registry, stays[0], 1, WEIR_READABLE), 0);
         close_pair(pair);
-        assert_true(weir_sets_rebuild(fx->poll)); /* the new set takes the number */
+        assert_true(weir_sets_rebuild(fx->registry)); /* the new set takes the number */
         assert_int_equal(weir_sets_current(fx->registry), number);
         assert_int_equal(weir_reregister(fx->registry, number, 2, WEIR_READABLE), -EBADF);
         assert_int_equal(weir_deregister(fx->registry, number), 0);
