@@ -4,7 +4,7 @@
 #
 #   model:NAME     the scenario tests/model/NAME.c, explored by genmc under RC11; skipped where that is not installed
 #   imm:NAME       the same under IMM, where a load may be made after a later store
-#   unit:NAME      tests/unit/NAME.c
+#   unit:NAME      tests/unit/*/NAME.c
 #   contract:NAME  tests/contract/NAME.c
 #
 # tests/mutants.sh [NAME...] checks those, or all. Prints the table of mutants and what killed them; fails if one survives.
@@ -50,7 +50,7 @@ passes() {
         model) timeout 300 sh tests/model/check.sh genmc rc11 "tests/model/$name.c" "${model_flags[@]}" "$@" ;;
         imm) timeout 300 sh tests/model/check.sh genmc imm "tests/model/$name.c" "${model_flags[@]}" "$@" ;;
         unit)
-                "$cc" "${flags[@]}" -DWEIR_YIELD_POINTS "$@" "tests/unit/$name.c" tests/support.c tests/fault.c \
+                "$cc" "${flags[@]}" -DWEIR_YIELD_POINTS "$@" tests/unit/*/"$name.c" tests/support.c tests/fault.c \
                         $(ls lib/*/*.c | grep -v /sys.c) -lcmocka -pthread -o "$work/test" || fail "$name does not compile"
                 timeout 60 "$work/test"
                 ;;

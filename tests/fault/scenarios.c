@@ -8,7 +8,7 @@
  *
  * The contract programs themselves are not run in this way: they want each call to succeed, so a fault would only end
  * them at their first assertion. The scenarios make the same calls and can tell a refusal from a mistake. Two errnos
- * stay behind the seam, and tests/unit/sys.c makes them: EAGAIN of a full eventfd, and ENOSYS or EPERM of
+ * stay behind the seam, and tests/unit/reactor/sys.c makes them: EAGAIN of a full eventfd, and ENOSYS or EPERM of
  * epoll_pwait2, which pwait2.c here takes through whole waits. Read run() first, then walk.h.
  */
 #include "walk.h"

@@ -43,7 +43,7 @@ def complaints(name, page, returns_int):
 def errors_seen(tests):
     """{name: errnos}, by the assertions of the tests about a call's result."""
     seen = {}
-    for path in tests.glob('*/*.c'):
+    for path in tests.rglob('*.c'):
         for assertion in re.findall(r'assert_int_equal\((.*?)\);', path.read_text(), re.S):
             match = re.fullmatch(r'\s*(weir_\w+)\(.*\),\s*-(E[A-Z0-9]+)', assertion, re.S)
             if match:

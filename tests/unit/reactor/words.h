@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef WEIR_TESTS_UNIT_WORDS_H
-#define WEIR_TESTS_UNIT_WORDS_H
+#ifndef WEIR_TESTS_UNIT_REACTOR_WORDS_H
+#define WEIR_TESTS_UNIT_REACTOR_WORDS_H
 
 /* Short names for the fields of a slot's word, and slots that are made by hand. The includer has cmocka. */
 
