@@ -242,7 +242,7 @@ row_tidy() {
 # It does not read the headers of the system, which have CLOCK_MONOTONIC.
 row_cppcheck() {
         cppcheck -q --std=c11 --enable=warning,performance,portability --error-exitcode=1 -Iinclude -D_GNU_SOURCE \
-                -DCLOCK_MONOTONIC=1 lib bench/common bench/httpd bench/chat bench/echo
+                -DCLOCK_MONOTONIC=1 lib bench/servers
 }
 
 row_manual() {

@@ -37,7 +37,7 @@ import time
 
 # The program, and whether its threads share one poller. The first is the one that the others are compared with.
 SERVERS = {
-    "weir": ("bench/httpd/httpd", True),
+    "weir": ("bench/servers/httpd/httpd", True),
     "epoll": ("bench/rivals/rival-epoll", True),
     "asio": ("bench/rivals/rival-asio", True),
     "libevent": ("bench/rivals/rival-libevent", False),

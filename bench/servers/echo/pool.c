@@ -17,7 +17,7 @@
  *   - After weir_rearm() the worker does not touch it again: another one may have it already.
  *   - Who ends a connection is the only one that knows it. The event that brought it has been taken out of its batch,
  *     and there is no second one; so it is closed and freed at once, without weir_defer(). Were it registered
- *     edge-triggered, or were it ended by who does not own it, that would be wrong: see bench/chat.
+ *     edge-triggered, or were it ended by who does not own it, that would be wrong: see bench/servers/chat.
  *
  * What the workers do becomes visible to each other by weir_rearm() and the event after it, and by the queue's lock.
  *
