@@ -20,7 +20,7 @@ micro() {
         local json=$build/micro.json
 
         make_build
-        "$build/bench/weir-bench" --json "$json"
+        "$build/bench/micro/weir-bench" --json "$json"
         sed "1s/^{/{\"date\": \"$(date -u +%F)\", /" "$json" >"$results/micro.json"
 }
 

@@ -4,7 +4,7 @@
 /*
  * What a case of weir-bench is made of. A case does one thing on raw epoll, on weir, and on what other libraries are there.
  * Each of these is a side. A lap is one side doing the thing, on a loop made for it, with the same descriptors in the same
- * state as every other side has them; the harness, bench.c, runs the laps of all sides one after another, again and again,
+ * state as every other side has them; the harness, run.c, runs the laps of all sides one after another, again and again,
  * and looks only at ratios of laps that ran next to each other.
  *
  * A lap goes round several times, so that the clock costs nothing; the first round warms up and is not counted:
