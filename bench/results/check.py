@@ -9,7 +9,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree
 
-BENCH = pathlib.Path(__file__).resolve().parents[1]
+HERE = pathlib.Path(__file__).resolve().parent
 MACHINE = {"date": "2001-02-03", "machine": {"cpu": "Abacus", "cpus": 2, "kernel": "4.14", "architecture": "wood"}}
 README = "before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n"
 
@@ -81,7 +81,7 @@ ROWS = (
 
 
 def run(program, *arguments):
-    return subprocess.run([BENCH / program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    return subprocess.run([HERE / program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
 
 
 with tempfile.TemporaryDirectory() as name:

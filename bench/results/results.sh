@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Measures everything anew and writes it down: bench/results.sh [micro|servers|charts]. A name does only that part:
+# Measures everything anew and writes it down: bench/results/results.sh [micro|servers|charts]. A name does only that part:
 #   micro    weir-bench, into bench/results/micro.json
 #   servers  bench/rivals/compare.py, into bench/results/servers.json
 #   charts   the pictures in bench/results and the tables in README.md, from these two
 # It wants a quiet machine, gnuplot, wrk and strace, and the libraries that weir is compared with. It takes a quarter of an hour.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 build="build-results"
 results=bench/results
@@ -30,8 +30,8 @@ servers() {
 }
 
 charts() {
-        bench/charts.py "$results"
-        bench/tables.py "$results" README.md
+        "$results/charts.py" "$results"
+        "$results/tables.py" "$results" README.md
 }
 
 case ${1:-all} in
