@@ -74,7 +74,7 @@ build() {
         shift
         rm -rf "$build"
         meson setup "$build" --werror "$@"
-        meson compile -C "$build"
+        ninja -C "$build" all meson-test-prereq
 }
 
 build_and_test() {
