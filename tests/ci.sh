@@ -31,6 +31,7 @@ rows=(
   'abi        no break of the binary interface since the last release'
   'subproject parent projects, static and shared, that know weir only as a subproject'
   'installed  programs against the installed library, in C and C++, static and shared'
+  'wrapped    the tests without an installed cmocka, with that of subprojects/cmocka.wrap'
   'dist       the release archive builds and passes elsewhere'
 )
 
@@ -95,6 +96,18 @@ run_but() {
         meson test -C "$build" --no-rebuild --print-errorlogs "$@" "${names[@]}"
 }
 
+# Sets apt, for fetching beside the build what is not to be installed: own_apt DIRECTORY [OPTION...]
+own_apt() {
+        local dir=$1
+
+        shift
+        mkdir -p "$dir/lists/partial" "$dir/archives/partial"
+        : >"$dir/status"
+        apt=(apt-get -qq -o "Dir::State=$dir" -o "Dir::State::status=$dir/status" -o "Dir::Cache=$dir"
+                -o APT::Sandbox::User=root "$@")
+        "${apt[@]}" update >"$dir/log" 2>&1 || true
+}
+
 # For another architecture: foreign NAME DEBIAN_NAME ENDIAN EXE_WRAPPER [LINK_ARGUMENT...] sets up and compiles build-ci/NAME.
 # cmocka comes from Debian's archive of that architecture, unpacked beside the build: nothing is installed.
 foreign() {
@@ -102,13 +115,9 @@ foreign() {
 
         shift 4
         rm -rf "$dir"
-        mkdir -p "$dir/apt/lists/partial" "$dir/apt/archives/partial"
-        : >"$dir/apt/status"
-        apt=(apt-get -qq -o "Dir::State=$dir/apt" -o "Dir::State::status=$dir/apt/status" -o "Dir::Cache=$dir/apt"
-                -o "APT::Architecture=$debian" -o "APT::Architectures=$debian" -o APT::Sandbox::User=root)
-        "${apt[@]}" update >"$dir/log" 2>&1 || true
-        (cd "$dir" && "${apt[@]}" download libcmocka-dev libcmocka0 >>"$dir/log" 2>&1) || {
-                tail -3 "$dir/log"
+        own_apt "$dir/apt" -o "APT::Architecture=$debian" -o "APT::Architectures=$debian"
+        (cd "$dir" && "${apt[@]}" download libcmocka-dev libcmocka0 >>"$dir/apt/log" 2>&1) || {
+                tail -3 "$dir/apt/log"
                 skip "the package archive has no cmocka for $debian at the moment"
         }
         for package in "$dir"/*.deb; do
@@ -303,6 +312,36 @@ row_subproject() {
 
 row_installed() {
         sh tests/api/installed.sh build-ci/installed
+}
+
+# In a copy of the tree: an installed cmocka is taken first, and without one the archive that the wrap names. That is
+# the one of Debian's source package, byte for byte.
+row_wrapped() {
+        local dir=$PWD/build-ci/wrapped archive version list apt
+
+        archive=$(sed -n 's/^source_filename = //p' subprojects/cmocka.wrap)
+        version=$(sed 's/^cmocka-\(.*\)\.tar\.xz$/\1/' <<<"$archive")
+        rm -rf "$dir"
+        mkdir -p "$dir/sources" "$dir/weir/subprojects/packagecache"
+        for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+                [[ ! -f $list ]] || sed 's/^deb /deb-src /; s/^Types:.*/Types: deb-src/' "$list" >"$dir/sources/${list##*/}"
+        done
+        own_apt "$dir/apt" -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$dir/sources"
+        (cd "$dir" && "${apt[@]}" source --download-only cmocka >>"$dir/apt/log" 2>&1) || {
+                tail -3 "$dir/apt/log"
+                skip 'the package archive has no source of cmocka at the moment'
+        }
+        [[ -f $dir/cmocka_$version.orig.tar.xz ]] || skip "the package archive has another cmocka than $version"
+
+        git ls-files -z | tar --null -T - -c | tar -x -C "$dir/weir"
+        if pkg-config --exists 'cmocka >= 1.1.5'; then
+                meson setup "$dir/installed" "$dir/weir" "${plain[@]}"
+                [[ ! -e $dir/weir/subprojects/cmocka-$version ]] || fail 'the installed cmocka is not taken'
+        fi
+        cp "$dir/cmocka_$version.orig.tar.xz" "$dir/weir/subprojects/packagecache/$archive"
+        meson setup "$dir/build" "$dir/weir" --werror --wrap-mode=nodownload --force-fallback-for=cmocka "${plain[@]}"
+        meson test -C "$dir/build" --no-suite model --no-suite stress --print-errorlogs
+        ! readelf -d "$dir/build/tests/unit/unit-core" | grep cmocka || fail 'the installed cmocka is taken'
 }
 
 row_dist() {
