@@ -29,7 +29,7 @@ test -f "$elsewhere/installed/usr/include/weir/weir.h"
 
 parent=$elsewhere/parent
 cp -r "$elsewhere/$name/tests/api/parent" "$parent"
-mkdir "$parent/subprojects/packagecache"
+mkdir -p "$parent/subprojects/packagecache"
 cp "$archive" "$parent/subprojects/packagecache"
 cat >"$parent/subprojects/weir.wrap" <<END
 [wrap-file]
