@@ -255,11 +255,13 @@ row_cppcheck() {
 }
 
 row_manual() {
+        local list
+
         build manual -Dmanual=enabled -Dpeers=disabled
         meson test -C build-ci/manual --suite manual --print-errorlogs
+        list=$(meson test -C build-ci/manual --no-rebuild --list 2>/dev/null)
         for test in reference lint before-libevent before-libuv; do
-                meson test -C build-ci/manual --no-rebuild --list 2>/dev/null | grep -q "manual / $test\$" ||
-                        fail "the manual's test $test needs a package"
+                grep -q "manual / $test\$" <<<"$list" || fail "the manual's test $test needs a package"
         done
 }
 
