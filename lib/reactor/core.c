@@ -87,8 +87,8 @@ void weir_core_unref(struct weir_registry *core) {
 
         WEIR_YIELD();
         /* PAIR(reference): of two releases, the last sees all that the other holder did. */
-        former = atomic_fetch_sub_explicit(&core->references, 1, WEIR_ACQ_REL(unref));
-        if (WEIR_CHECK(last_reference, former == 1))
+        former = atomic_fetch_sub_explicit(&core->references, 1, memory_order_acq_rel);
+        if (former == 1)
                 core_free(core);
 }
 

@@ -96,7 +96,5 @@ static inline struct weir_slot *weir_core_slot(struct weir_registry *core, uint6
         struct weir_table *table = data & DATA_WAKER ? &core->wakers : &core->fds;
         struct weir_slot *slot = weir_table_find(table, (uint32_t)(data & DATA_INDEX));
 
-        return WEIR_CHECK(slot_unseen, __builtin_expect(!slot, 0))
-                       ? weir_table_make(table, (uint32_t)(data & DATA_INDEX))
-                       : slot;
+        return __builtin_expect(!slot, 0) ? weir_table_make(table, (uint32_t)(data & DATA_INDEX)) : slot;
 }

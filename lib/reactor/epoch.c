@@ -43,8 +43,8 @@ static bool try_lock(struct weir_epochs *epochs) {
 
         WEIR_YIELD();
         /* PAIR(epochs): the former holder. PAIR(closed): what was done with the batches that it closed. */
-        given = atomic_fetch_or_explicit(&epochs->given, GIVEN_LOCKED, WEIR_ACQUIRE(epochs_lock));
-        return !WEIR_CHECK(epochs_held, given & GIVEN_LOCKED);
+        given = atomic_fetch_or_explicit(&epochs->given, GIVEN_LOCKED, memory_order_acquire);
+        return !(given & GIVEN_LOCKED);
 }
 
 static void lock(struct weir_epochs *epochs) {
@@ -62,14 +62,14 @@ static void lock(struct weir_epochs *epochs) {
 }
 
 static void wake_contender(struct weir_epochs *epochs, uintptr_t given) {
-        if (WEIR_CHECK(epochs_contended, given & GIVEN_CONTENDED))
+        if (given & GIVEN_CONTENDED)
                 weir_sys_futex_wake_all(futex_of(epochs));
 }
 
 /* Gives up the lock, and leaves the stack. */
 static void unlock(struct weir_epochs *epochs) {
         /* PAIR(epochs), PAIR(closed): the next holder. */
-        wake_contender(epochs, atomic_fetch_and_explicit(&epochs->given, ~GIVEN_FLAGS, WEIR_RELEASE(epochs_unlock)));
+        wake_contender(epochs, atomic_fetch_and_explicit(&epochs->given, ~GIVEN_FLAGS, memory_order_release));
 }
 
 /* Gives up the lock, and puts another top in the place of the former one, which is returned. */
@@ -78,7 +78,7 @@ static struct weir_deferred *unlock_with(struct weir_epochs *epochs, uintptr_t t
          * PAIR(epochs), PAIR(closed): the next holder, and weir_epochs_defer() that finds no batch.
          * PAIR(given): weir_epochs_defer() that came before.
          */
-        uintptr_t given = atomic_exchange_explicit(&epochs->given, top, WEIR_ACQ_REL(unlock_with));
+        uintptr_t given = atomic_exchange_explicit(&epochs->given, top, memory_order_acq_rel);
 
         wake_contender(epochs, given);
         return top_of(given);
@@ -121,7 +121,7 @@ void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
                 batch->older->newer = batch;
                 /* PAIR(given): weir_epochs_defer() that came before. */
                 append_stack(&batch->older->deferred,
-                             top_of(atomic_fetch_and_explicit(&epochs->given, GIVEN_FLAGS, WEIR_ACQUIRE(open_given))));
+                             top_of(atomic_fetch_and_explicit(&epochs->given, GIVEN_FLAGS, memory_order_acquire)));
                 unlock(epochs);
         } else {
                 epochs->oldest = batch;
@@ -143,7 +143,7 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
                 batch->older->newer = batch->newer;
         else
                 epochs->oldest = batch->newer;
-        weir_deferred_append(WEIR_CHECK(close_older, batch->older) ? &batch->older->deferred : due, &batch->deferred);
+        weir_deferred_append(batch->older ? &batch->older->deferred : due, &batch->deferred);
         batch->number = 0;
         --epochs->open;
         epochs->counts.events += counts->events;
@@ -158,7 +158,7 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
                 unlock(epochs);
         else
                 append_stack(due, unlock_with(epochs, GIVEN_NO_BATCH));
-        if (WEIR_CHECK(close_sleepers, wake))
+        if (wake)
                 weir_sys_futex_wake_all(&epochs->closed);
 }
 
@@ -169,14 +169,14 @@ bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
                 WEIR_YIELD();
                 if ((given & ~GIVEN_FLAGS) == GIVEN_NO_BATCH) {
                         /* PAIR(given): who opens a batch later sees what came before. PAIR(closed): every close came before. */
-                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, given,
-                                                                    WEIR_ACQ_REL(defer_now), memory_order_relaxed))
+                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, given, memory_order_acq_rel,
+                                                                    memory_order_relaxed))
                                 return true;
                 } else {
                         node->next = top_of(given);
                         next = (uintptr_t)node | (given & GIVEN_FLAGS);
                         /* PAIR(given): the next open, or the last close, takes the node and those below. */
-                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, next, WEIR_RELEASE(give),
+                        if (atomic_compare_exchange_strong_explicit(&epochs->given, &given, next, memory_order_release,
                                                                     memory_order_relaxed))
                                 return false;
                 }
@@ -192,7 +192,7 @@ void weir_epochs_defer_since(struct weir_epochs *epochs, struct weir_deferred *s
         batch = epochs->newest;
         while (batch && batch->number > since)
                 batch = batch->older;
-        append_stack(WEIR_CHECK(since_open, batch) ? &batch->deferred : due, stack);
+        append_stack(batch ? &batch->deferred : due, stack);
         unlock(epochs);
 }
 
@@ -218,11 +218,11 @@ int weir_epochs_synchronize(struct weir_epochs *epochs) {
         bool refused;
 
         lock(epochs);
-        refused = WEIR_CHECK(synchronize_refused, may_not_wait(epochs));
+        refused = may_not_wait(epochs);
         epoch = epochs->number;
         if (!refused)
                 ++epochs->sleepers;
-        while (!refused && WEIR_CHECK(synchronize_open, !has_passed(epochs, epoch))) {
+        while (!refused && !has_passed(epochs, epoch)) {
                 /* relaxed: under the lock */
                 closed = atomic_load_explicit(&epochs->closed, memory_order_relaxed);
                 unlock(epochs);

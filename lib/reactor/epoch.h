@@ -40,7 +40,6 @@
 
 #include <pthread.h>
 
-#include "order.h"
 #include "sys.h"
 #include <weir/weir.h>
 

@@ -54,8 +54,8 @@ void weir_poll_destroy(struct weir_poll *poll) {
                  * PAIR(role): the waiter that clears HELD finds GONE and all that this did, or this finds HELD cleared. What the
                  * waiter did then comes before the end by the reference that its events object holds.
                  */
-                role = atomic_fetch_or_explicit(&poll->role, ROLE_GONE, WEIR_RELEASE(role_gone));
-                if (WEIR_CHECK(role_held, role & ROLE_HELD))
+                role = atomic_fetch_or_explicit(&poll->role, ROLE_GONE, memory_order_release);
+                if (role & ROLE_HELD)
                         return;
         }
         weir_core_unref(core);
@@ -159,7 +159,7 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
         if (queue_first)
                 count = fill_from_queue(poll, events->entries, events->capacity);
         if (count < events->capacity) {
-                bool at_hand = WEIR_CHECK(at_hand, count || poll->pending);
+                bool at_hand = count || poll->pending;
                 bool sleep = timeout && !at_hand && weir_queue_park(queue);
                 unsigned room = events->capacity - count;
 
@@ -210,7 +210,7 @@ static int wait_for_batch(struct weir_poll *poll, struct weir_events *events, in
                         again = false;
                 }
                 /* Also when the poll was destroyed before the fetch: that did not sleep then, weir_queue_park(). */
-                if (WEIR_CHECK(shut_seen, weir_queue_is_shut(&core->queue)))
+                if (weir_queue_is_shut(&core->queue))
                         return -ESHUTDOWN;
                 if (r > 0)
                         weir_events_open(events, (unsigned)r);
@@ -244,13 +244,12 @@ static void leave(struct weir_poll *poll) {
         uint32_t role;
 
         /* What was left of the queue must keep an outer set awake: the edge that announced it may be spent. Not a parent's. */
-        if (WEIR_CHECK(leave_pending, poll->pending) && weir_queue_is_nested(&core->queue) &&
-            !weir_core_is_forked(core))
+        if (poll->pending && weir_queue_is_nested(&core->queue) && !weir_core_is_forked(core))
                 weir_core_signal(core);
         WEIR_YIELD();
         /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */
-        role = atomic_fetch_and_explicit(&poll->role, ~ROLE_HELD, WEIR_ACQ_REL(role_leave));
-        if (WEIR_CHECK(role_left, role & ROLE_GONE))
+        role = atomic_fetch_and_explicit(&poll->role, ~ROLE_HELD, memory_order_acq_rel);
+        if (role & ROLE_GONE)
                 weir_core_unref(core);
 }
 
@@ -265,7 +264,7 @@ int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const str
         if (r < 0)
                 return r;
         /* PAIR(role): leave() of the former waiter. */
-        if (!atomic_compare_exchange_strong_explicit(&poll->role, &role, ROLE_HELD, WEIR_ACQUIRE(role_take),
+        if (!atomic_compare_exchange_strong_explicit(&poll->role, &role, ROLE_HELD, memory_order_acquire,
                                                      memory_order_relaxed))
                 return role & ROLE_GONE ? -ESHUTDOWN : -EBUSY;
 

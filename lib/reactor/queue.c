@@ -19,9 +19,9 @@ bool weir_queue_push(struct weir_queue *queue, struct weir_slot *slot) {
                  * PAIR(queue): weir_queue_take() gets the slot, its link, and those that were there before. A push reads the
                  * head of another push: as a read-modify-write it carries that one's release on.
                  */
-        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, WEIR_RELEASE(push),
+        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, memory_order_release,
                                                           memory_order_relaxed));
-        return WEIR_CHECK(push_parked, head & QUEUE_PARKED);
+        return head & QUEUE_PARKED;
 }
 
 struct weir_slot *weir_queue_take(struct weir_queue *queue) {
@@ -30,16 +30,15 @@ struct weir_slot *weir_queue_take(struct weir_queue *queue) {
 
         do {
                 WEIR_YIELD();
-                empty = (head & (QUEUE_NESTED | QUEUE_SHUT)) |
-                        (WEIR_CHECK(take_nested, head & QUEUE_NESTED) ? QUEUE_PARKED : 0);
+                empty = (head & (QUEUE_NESTED | QUEUE_SHUT)) | (head & QUEUE_NESTED ? QUEUE_PARKED : 0);
                 /*
                  * The step of one that is NESTED is made even if it changes nothing: it proves that the word is not older than
                  * the signal that was fetched. Otherwise only a word that this thread parked is signalled for.
                  */
-                if (head == empty && !WEIR_CHECK(take_proves, head & QUEUE_NESTED))
+                if (head == empty && !(head & QUEUE_NESTED))
                         return NULL;
                 /* PAIR(queue): the links that weir_queue_push() wrote. */
-        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, empty, WEIR_ACQUIRE(take_queue),
+        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, empty, memory_order_acquire,
                                                           memory_order_relaxed));
         for (newest = slot_of(head); newest; newest = next) {
                 next = newest->next;
@@ -54,7 +53,7 @@ bool weir_queue_park(struct weir_queue *queue) {
 
         do {
                 WEIR_YIELD();
-                if (WEIR_CHECK(park_pushed, slot_of(head)) || WEIR_CHECK(park_shut, head & QUEUE_SHUT))
+                if (slot_of(head) || head & QUEUE_SHUT)
                         return false;
                 if (head & QUEUE_PARKED)
                         return true;
@@ -81,7 +80,7 @@ void weir_queue_nest(struct weir_queue *queue) {
         uintptr_t head = atomic_load_explicit(&queue->head, memory_order_relaxed), next;
 
         do
-                next = head | QUEUE_NESTED | (WEIR_CHECK(nest_empty, !slot_of(head)) ? QUEUE_PARKED : 0);
+                next = head | QUEUE_NESTED | (slot_of(head) ? 0 : QUEUE_PARKED);
         /* relaxed: the flag carries nothing with it, and a read-modify-write carries on what a push released */
         while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, memory_order_relaxed,
                                                         memory_order_relaxed));
@@ -92,5 +91,5 @@ void weir_queue_shut(struct weir_queue *queue) {
          * PAIR(shut): weir_queue_park() comes after this, or the signal that follows comes after the parking and ends the sleep.
          * Acquire, so that the signal is not seen first.
          */
-        atomic_fetch_or_explicit(&queue->head, QUEUE_SHUT, WEIR_ACQUIRE(shut));
+        atomic_fetch_or_explicit(&queue->head, QUEUE_SHUT, memory_order_acquire);
 }

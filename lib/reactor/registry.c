@@ -122,12 +122,12 @@ static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t w
 
         /* relaxed: it changes under the lock alone */
         if (token != atomic_load_explicit(&slot->token, memory_order_relaxed)) {
-                if (WEIR_CHECK(begin_registered, word & SLOT_REGISTERED)) {
+                if (word & SLOT_REGISTERED) {
                         weir_slot_invalidate(slot);
                         generations = SLOT_GENERATION;
                 }
                 /* PAIR(token): weir_slot_take() reads it between two looks at the word. */
-                atomic_store_explicit(&slot->token, token, WEIR_RELEASE(begin_token));
+                atomic_store_explicit(&slot->token, token, memory_order_release);
         }
         if (weir_slot_unlock(slot, SLOT_HOME | SLOT_REGISTRATION, registration, generations))
                 weir_core_push(core, slot);
@@ -172,9 +172,9 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         weir_slot_lock(slot, 0, 0, 0, 0, &word);
         registration = word_of(interest);
         /* What may be registered is asked of the set that would have it; otherwise, PAIR(rebuild), see weir_slot_lock(). */
-        if (WEIR_CHECK(register_there, word & SLOT_REGISTERED))
+        if (word & SLOT_REGISTERED)
                 registration |= word & SLOT_HOME;
-        else if (atomic_load_explicit(&core->home, WEIR_SEQ_CST(register_home, acquire)))
+        else if (atomic_load_explicit(&core->home, memory_order_seq_cst))
                 registration |= SLOT_HOME;
         r = add(core, fd, word, registration);
         WEIR_PROBE(5, register, core, fd, token, interest, r);
@@ -270,9 +270,9 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
 
         do {
                 /* PAIR(registration): a refused call, too, comes after the one that made it so. */
-                word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(rearm_word));
+                word = atomic_load_explicit(&slot->word, memory_order_acquire);
                 /* While a call replaces the registration, the word may show none. */
-                while (WEIR_CHECK(rearm_locked, word & SLOT_LOCKED))
+                while (word & SLOT_LOCKED)
                         word = weir_slot_await(slot, word);
                 if (!(word & SLOT_REGISTERED))
                         return not_registered(fd);
@@ -288,7 +288,7 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
                  * latched meanwhile is in word; of this step and one that latches, one reads the other's.
                  * PAIR(linked): as in weir_slot_offer(), when the bit is set.
                  */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(rearm),
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
                                                           memory_order_relaxed));
         WEIR_PROBE(4, rearm, core, fd, directions, 0);
         if (weir_slot_is_linked_by(word, next))
@@ -312,7 +312,7 @@ int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
         if (!weir_slot_lock(slot, SLOT_REGISTERED, SLOT_REGISTERED, 0, 0, &word))
                 return not_registered(fd);
         /* PAIR(token): the generation stays, so a hand-out under way may still give the old one, a later one not. */
-        atomic_store_explicit(&slot->token, token, WEIR_RELEASE(retoken_token));
+        atomic_store_explicit(&slot->token, token, memory_order_release);
         WEIR_PROBE(3, retoken, core, fd, token);
         weir_registry_unlock(core, slot, 0, 0);
         return 0;
@@ -348,8 +348,7 @@ int weir_synchronize(struct weir_registry *core) {
                 return -EINVAL;
         if (weir_core_is_forked(core))
                 return -ECHILD;
-        return WEIR_CHECK(synchronize_inside, weir_run_is_inside(core)) ? -EDEADLK
-                                                                        : weir_epochs_synchronize(&core->epochs);
+        return weir_run_is_inside(core) ? -EDEADLK : weir_epochs_synchronize(&core->epochs);
 }
 
 weir_epoch weir_epoch_now(struct weir_registry *core) {

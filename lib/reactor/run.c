@@ -20,7 +20,7 @@ static _Thread_local struct run *innermost;
 static struct run *find_run(const struct weir_registry *core) {
         struct run *run = innermost;
 
-        while (run && !WEIR_CHECK(is_inside, run->serial == core->serial))
+        while (run && run->serial != core->serial)
                 run = run->outer;
         return run;
 }

@@ -75,7 +75,7 @@ static bool begin_rebuild(struct weir_registry *core) {
                  * PAIR(rebuild): sequentially consistent, see weir_table_make() and weir_slot_lock(). weir_registry_ctl() uses
                  * the set that the home names.
                  */
-                atomic_store_explicit(&core->home, home, WEIR_SEQ_CST(home_new, release));
+                atomic_store_explicit(&core->home, home, memory_order_seq_cst);
         }
         pthread_mutex_unlock(&core->nest_lock);
         return r >= 0;
@@ -107,20 +107,20 @@ static bool move(struct weir_registry *core, struct weir_slot *slot, int fd) {
         uint64_t word, ready = 0;
 
         /* PAIR(rebuild): sequentially consistent, see weir_slot_lock(). Most slots are free, and are not written to. */
-        word = atomic_load_explicit(&slot->word, WEIR_SEQ_CST(move_word, acquire));
-        if (!(word & SLOT_REGISTERED) && !WEIR_CHECK(move_locked, word & SLOT_LOCKED))
+        word = atomic_load_explicit(&slot->word, memory_order_seq_cst);
+        if (!(word & (SLOT_REGISTERED | SLOT_LOCKED)))
                 return true;
         if (!weir_slot_lock(slot, SLOT_REGISTERED | SLOT_HOME, SLOT_REGISTERED | (older ? SLOT_HOME : 0), 0, 0, &word))
                 return true;
         r = weir_registry_ctl(core, newer, EPOLL_CTL_ADD, fd, word);
         if (r < 0) {
-                if (WEIR_CHECK(move_stays, is_there(core, older, fd, word))) {
+                if (is_there(core, older, fd, word)) {
                         weir_registry_unlock(core, slot, 0, 0);
                         return false;
                 }
         } else {
                 r = weir_registry_ctl(core, older, EPOLL_CTL_DEL, fd, word);
-                if (WEIR_CHECK(move_stranger, r == -EBADF || r == -ENOENT))
+                if (r == -EBADF || r == -ENOENT)
                         (void)weir_registry_ctl(core, newer, EPOLL_CTL_DEL, fd, word);
                 else if (word & SLOT_EXCLUSIVE)
                         ready = (word & SLOT_ASKED) >> SLOT_ASKED_SHIFT;
@@ -134,8 +134,7 @@ static bool move_all(struct weir_registry *core) {
         for (unsigned segment = 0; segment < WEIR_SEGMENTS; ++segment) {
                 uint32_t size = weir_table_segment_size(segment);
                 /* PAIR(rebuild): sequentially consistent, see weir_table_make(). */
-                struct weir_slot *slots =
-                        atomic_load_explicit(&core->fds.segments[segment], WEIR_SEQ_CST(move_segment, acquire));
+                struct weir_slot *slots = atomic_load_explicit(&core->fds.segments[segment], memory_order_seq_cst);
 
                 for (uint32_t i = 0; slots && i < size; ++i)
                         if (!move(core, &slots[i], (int)(size - weir_table_segment_size(0) + i)))

@@ -31,7 +31,7 @@ struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
                  * for segments, while a registration publishes its segment and then looks for the set; or sees here that
                  * another thread has published it, and then looks.
                  */
-                slots = atomic_load_explicit(&table->segments[segment], WEIR_SEQ_CST(segment_seen, acquire));
+                slots = atomic_load_explicit(&table->segments[segment], memory_order_seq_cst);
                 if (slots)
                         return slots + offset;
                 slots = weir_sys_alloc(segment_bytes(segment));
@@ -39,7 +39,7 @@ struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
                         return NULL;
                 /* PAIR(segment): weir_table_find() finds zeroed slots. */
                 if (atomic_compare_exchange_strong_explicit(&table->segments[segment], &none, slots,
-                                                            WEIR_SEQ_CST(segment_make, acq_rel), memory_order_relaxed))
+                                                            memory_order_seq_cst, memory_order_relaxed))
                         return slots + offset;
                 weir_sys_free(slots, segment_bytes(segment));
         }
@@ -75,7 +75,7 @@ uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
                 weir_sys_futex_wait(weir_sys_futex_of(&slot->word, sizeof slot->word),
                                     (uint32_t)(word | SLOT_CONTENDED));
         /* PAIR(registration): as in weir_slot_lock() */
-        return atomic_load_explicit(&slot->word, WEIR_ACQUIRE(refused));
+        return atomic_load_explicit(&slot->word, memory_order_acquire);
 }
 
 WEIR_INLINE bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
@@ -84,8 +84,8 @@ WEIR_INLINE bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t 
 
         do {
                 /* PAIR(registration): a refused call, too, comes after the one that made it so. */
-                word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(refused));
-                while (WEIR_CHECK(lock_held, word & SLOT_LOCKED))
+                word = atomic_load_explicit(&slot->word, memory_order_acquire);
+                while (word & SLOT_LOCKED)
                         word = weir_slot_await(slot, word);
                 WEIR_YIELD();
                 if ((word & mask) != value) {
@@ -99,7 +99,7 @@ WEIR_INLINE bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t 
                  * weir_sets_rebuild() changes it and then looks for registrations.
                  */
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, ((word & ~clear) | SLOT_LOCKED) + add,
-                                                          WEIR_SEQ_CST(lock, acq_rel), memory_order_relaxed));
+                                                          memory_order_seq_cst, memory_order_relaxed));
         WEIR_YIELD();
         *ret_word = word;
         return true;
@@ -116,15 +116,15 @@ WEIR_INLINE bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64
                         next |= (word & SLOT_EARLY) >> SLOT_EARLY_SHIFT;
                 }
                 /* An entry of the generation that ends here, or ended before, stands for nothing of the new one. */
-                next |= weir_slot_link_for(WEIR_CHECK(unlock_begins, generations) ? 0 : word, next);
+                next |= weir_slot_link_for(generations ? 0 : word, next);
                 /*
                  * PAIR(lock): weir_slot_lock() of the next holder.
                  * PAIR(registration): weir_slot_take() sees the token, and what the caller wrote before it called.
                  * PAIR(linked): as in weir_slot_offer(), when the bit is set.
                  */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQ_REL(unlock),
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
                                                           memory_order_relaxed));
-        if (WEIR_CHECK(contended, word & SLOT_CONTENDED))
+        if (word & SLOT_CONTENDED)
                 weir_sys_futex_wake_all(weir_sys_futex_of(&slot->word, sizeof slot->word));
         return weir_slot_is_linked_by(word, next);
 }
@@ -149,7 +149,7 @@ void weir_slot_invalidate(struct weir_slot *slot) {
  * the newer word is looked at.
  */
 static inline bool is_early(uint64_t word, uint64_t data) {
-        return WEIR_CHECK(early, (int64_t)((data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1))) > 0);
+        return (int64_t)((data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1))) > 0;
 }
 
 bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
@@ -197,8 +197,8 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
                 return true;
         for (;;) {
                 /* PAIR(registration): what was written before register, reregister, rearm or wake, and the token. */
-                word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(take_word));
-                if (WEIR_CHECK(take_filter, weir_slot_is_other(word, data))) {
+                word = atomic_load_explicit(&slot->word, memory_order_acquire);
+                if (weir_slot_is_other(word, data)) {
                         /* relaxed: the mark stands in the word itself */
                         if (!is_early(word, data) ||
                             atomic_compare_exchange_strong_explicit(&slot->word, &word, with_early(word, events),
@@ -208,7 +208,7 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
                 }
                 WEIR_YIELD();
                 /* PAIR(token): a token stored later brings the change of generation before it. */
-                token = atomic_load_explicit(&slot->token, WEIR_ACQUIRE(take_token));
+                token = atomic_load_explicit(&slot->token, memory_order_acquire);
                 WEIR_YIELD();
                 next = with_events(word, events);
                 ready = weir_slot_deliverable(next);
@@ -218,7 +218,7 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
                  * Success proves that the word, and so the generation, was the same before and after the token.
                  * PAIR(rearm): the one-shot goes from the thread that called weir_rearm() to the one that takes the event.
                  */
-                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQUIRE(take),
+                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acquire,
                                                             memory_order_relaxed))
                         break;
         }
@@ -246,10 +246,9 @@ bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool
                 } else if (is_early(word, data)) {
                         next = with_early(word, events);
                 } else {
-                        if (WEIR_CHECK(suspect_locked, word & SLOT_LOCKED) ||
-                            WEIR_CHECK(suspect_edge, !(data & DATA_LEVEL)))
+                        if (word & SLOT_LOCKED || !(data & DATA_LEVEL))
                                 return false;
-                        if (WEIR_CHECK(suspect_twice, word & SLOT_SUSPECT)) {
+                        if (word & SLOT_SUSPECT) {
                                 *ghost = true;
                                 return false;
                         }
@@ -269,7 +268,7 @@ bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
         uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), next;
 
         do {
-                if (!WEIR_CHECK(offer_filter, weir_slot_is_other(word, data))) {
+                if (!weir_slot_is_other(word, data)) {
                         next = with_events(word, events);
                         if (weir_slot_deliverable(next))
                                 next |= SLOT_LINKED;
@@ -279,14 +278,14 @@ bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
                         return false;
                 }
                 /* PAIR(linked): weir_slot_unlink() cleared the bit after it read the link that the caller now writes. */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, WEIR_ACQUIRE(offer),
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acquire,
                                                           memory_order_relaxed));
         return weir_slot_is_linked_by(word, next);
 }
 
 uint64_t weir_slot_unlink(struct weir_slot *slot) {
         /* PAIR(linked): weir_slot_offer(), weir_slot_unlock(), weir_rearm() and weir_waker_wake() see that the link is free. */
-        uint64_t word = atomic_fetch_and_explicit(&slot->word, ~SLOT_LINKED, WEIR_RELEASE(unlink));
+        uint64_t word = atomic_fetch_and_explicit(&slot->word, ~SLOT_LINKED, memory_order_release);
 
         if (!weir_slot_deliverable(word))
                 return 0;

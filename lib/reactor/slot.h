@@ -44,7 +44,6 @@
 
 #include <weir/weir.h>
 
-#include "order.h"
 #include "sys.h"
 
 #define SLOT_READY       UINT64_C(0x3f)
@@ -126,7 +125,7 @@ static inline struct weir_slot *weir_table_find(struct weir_table *table, uint32
         if (__builtin_expect(index >= weir_table_segment_size(0), 0))
                 segment = weir_table_segment(index, &offset);
         /* PAIR(segment): weir_table_make() publishes zeroed slots. */
-        slots = atomic_load_explicit(&table->segments[segment], WEIR_ACQUIRE(segment_find));
+        slots = atomic_load_explicit(&table->segments[segment], memory_order_acquire);
         return slots ? slots + offset : NULL;
 }
 
@@ -151,7 +150,7 @@ static inline bool weir_slot_is_latched(uint64_t word) {
 
 /* Whether an entry is of another generation than the word: the comparison at the heart of the filter. */
 static inline bool weir_slot_is_other(uint64_t word, uint64_t data) {
-        return WEIR_CHECK(filter, (word ^ data) >= SLOT_GENERATION);
+        return (word ^ data) >= SLOT_GENERATION;
 }
 
 /* What of ready may be handed out now. */
@@ -169,14 +168,14 @@ static inline uint64_t weir_slot_deliverable(uint64_t word) {
  * entry of an open batch that was not read, or about to be linked by the thread that made it so.
  */
 static inline uint64_t weir_slot_link_for(uint64_t word, uint64_t next) {
-        if (!WEIR_CHECK(link, weir_slot_deliverable(next) && !weir_slot_deliverable(word)))
-                return 0;
-        return SLOT_LINKED;
+        if (weir_slot_deliverable(next) && !weir_slot_deliverable(word))
+                return SLOT_LINKED;
+        return 0;
 }
 
 /* Whether the step from word to next links the slot: whoever sets the bit puts it on the queue. */
 static inline bool weir_slot_is_linked_by(uint64_t word, uint64_t next) {
-        return next & SLOT_LINKED && !WEIR_CHECK(linked, word & SLOT_LINKED);
+        return next & SLOT_LINKED && !(word & SLOT_LINKED);
 }
 
 /*
@@ -217,18 +216,18 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
 static inline bool weir_slot_take_plain(struct weir_slot *slot, uint64_t data, uint32_t events,
                                         struct weir_event *ret_event) {
         /* PAIR(registration): what was written before register or reregister. */
-        uint64_t word = atomic_load_explicit(&slot->word, WEIR_ACQUIRE(take_plain_word));
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
         weir_token token;
 
-        if (weir_slot_is_other(word, data) || WEIR_CHECK(take_plain_latched, weir_slot_is_latched(word)))
+        if (weir_slot_is_other(word, data) || weir_slot_is_latched(word))
                 return false;
         WEIR_YIELD();
         /* PAIR(token): a token stored later brings the change of generation before it. */
-        token = atomic_load_explicit(&slot->token, WEIR_ACQUIRE(take_plain_token));
+        token = atomic_load_explicit(&slot->token, memory_order_acquire);
         WEIR_YIELD();
         /* relaxed: comes after the token by the acquire above */
         word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-        if (WEIR_CHECK(take_plain_again, weir_slot_is_other(word, data)))
+        if (weir_slot_is_other(word, data))
                 return false;
         ret_event->token = token;
         ret_event->readiness = events;

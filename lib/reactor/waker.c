@@ -89,13 +89,13 @@ int weir_waker_wake(struct weir_waker *waker) {
          * PAIR(registration): the taker of the event sees what was written before the wake, this one or one it joins.
          * A wake that finds ready set needs no push: whoever set it has pushed or is about to, or the event is in a batch.
          */
-        word = atomic_fetch_or_explicit(&waker->slot->word, EPOLLIN, WEIR_RELEASE(wake));
-        if (WEIR_CHECK(wake_ready, word & EPOLLIN))
+        word = atomic_fetch_or_explicit(&waker->slot->word, EPOLLIN, memory_order_release);
+        if (word & EPOLLIN)
                 return 0;
         WEIR_YIELD();
         /* PAIR(linked): weir_slot_unlink() has read the link, and will see ready unless it hands it out now. */
-        word = atomic_fetch_or_explicit(&waker->slot->word, SLOT_LINKED, WEIR_ACQUIRE(wake_link));
-        if (!WEIR_CHECK(wake_linked, word & SLOT_LINKED))
+        word = atomic_fetch_or_explicit(&waker->slot->word, SLOT_LINKED, memory_order_acquire);
+        if (!(word & SLOT_LINKED))
                 weir_core_push(waker->core, waker->slot);
         return 0;
 }
