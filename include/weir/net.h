@@ -54,11 +54,12 @@ struct weir_address {
 
 /*
  * Reads an address from text. Names of hosts and services are not looked up.
- *   text  "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" with an interface by name or number, "unix:/path", or
- *         "unix:@name" in the abstract namespace. Any byte of a path or a name may be written as a backslash, x and two
- *         hexadecimal digits; a backslash is always written so, and so is an @ that begins a path
- * Errors: -EINVAL also for any other text; -ENAMETOOLONG more than 107 bytes after unix:, not counting the @; -ENODEV no such
- * interface; -EMFILE, -ENFILE, -ENOMEM: it takes a descriptor for a moment to look an interface up.
+ *   text  "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" with an interface by name or number, "[::1]:80,flow=0x12345" with
+ *         flow information (sin6_flowinfo, as a number), "unix:/path", or "unix:@name" in the abstract namespace. Any byte of
+ *         a path, a name or an interface may be written as a backslash, x and two hexadecimal digits; a backslash is always
+ *         written so, and so is an @ that begins a path
+ * Errors: -EINVAL also for any other text; -ENAMETOOLONG a path of more than 108 bytes, or a name of more than 107; -ENODEV no
+ * such interface; -EMFILE, -ENFILE, -ENOMEM: it takes a descriptor for a moment to look an interface up.
  */
 WEIR_PUBLIC int weir_address_parse(const char *text, struct weir_address *ret_address);
 

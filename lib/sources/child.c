@@ -25,6 +25,11 @@
 
 WEIR_DESCRIPTOR_ASSERT(struct weir_child);
 
+/* Neither call is ever refused with EPERM by the kernel: that is a filter, as containers have it. */
+static int error_of(int error) {
+        return error == EPERM ? -ENOSYS : -error;
+}
+
 int weir_child_init(pid_t pid, struct weir_child *ret_child) {
         siginfo_t info;
         int fd;
@@ -34,12 +39,13 @@ int weir_child_init(pid_t pid, struct weir_child *ret_child) {
         /* Close-on-exec without being asked. */
         fd = (int)syscall(SYS_pidfd_open, pid, 0u);
         if (fd < 0)
-                return -errno;
+                return error_of(errno);
         if (waitid(WAIT_BY_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
                 int error = errno;
 
                 close(fd);
-                return error == EINVAL ? -ENOSYS : -error; /* Linux 5.3 makes the descriptor and cannot wait for it */
+                /* Linux 5.3 makes the descriptor and cannot wait for it. */
+                return error == EINVAL ? -ENOSYS : error_of(error);
         }
         *ret_child = (struct weir_child){ { &weir_descriptor_ops }, fd };
         return 0;

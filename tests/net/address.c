@@ -65,10 +65,30 @@ static void parse_reads_a_scope_by_name_and_by_number(void **state) {
         number = read_text(text);
         assert_same(&address, &number);
         text_is(&address, "[fe80::1%lo]:80");
+        number = read_text("[fe80::1%\\x6co]:80");
+        assert_same(&address, &number);
         /* A number that no interface has is taken, and written, as it is. */
         number = read_text("[fe80::1%4294967295]:80");
         assert_int_equal(number.sa.in6.sin6_scope_id, UINT32_MAX);
         text_is(&number, "[fe80::1%4294967295]:80");
+}
+
+static void parse_reads_a_flow(void **state) {
+        struct weir_address address = read_text("[::1]:80,flow=0x0001A2b3"), none = read_text("[::1]:80,flow=0x0");
+
+        (void)state;
+        assert_int_equal(ntohl(address.sa.in6.sin6_flowinfo), 0x1a2b3);
+        assert_int_equal(address.sa.in6.sin6_port, htons(80));
+        text_is(&address, "[::1]:80,flow=0x1a2b3");
+        text_is(&none, "[::1]:80");
+}
+
+static void parse_reads_a_path_that_fills_its_room(void **state) {
+        struct weir_address address = read_text("unix:/1234567" HUNDRED);
+
+        (void)state;
+        assert_int_equal(address.length, sizeof(struct sockaddr_un));
+        assert_memory_equal(address.sa.un.sun_path, "/1234567" HUNDRED, sizeof address.sa.un.sun_path);
 }
 
 static void parse_reads_a_path_with_its_end(void **state) {
@@ -104,6 +124,9 @@ static void round_trips(void **state) {
                 "[::]:0",
                 "[2001:db8::1]:443",
                 "[::ffff:127.0.0.1]:80",
+                "[::1]:80,flow=0x1",
+                "[::1]:0,flow=0xffffffff",
+                "[fe80::1%lo]:80,flow=0x12345",
                 "unix:a",
                 "unix:/a b/[::1]:80",
                 "unix:/\xc3\xbc",
@@ -114,6 +137,7 @@ static void round_trips(void **state) {
                 "unix:@@",
                 "unix:@\\x00\\x5cx",
                 "unix:/123456" HUNDRED,
+                "unix:/1234567" HUNDRED,
                 "unix:@1234567" HUNDRED,
         };
 
@@ -172,6 +196,19 @@ static void parse_refuses_malformed_text(void **state) {
                 "[::1%]:80",
                 "[%lo]:80",
                 "[fe80::1%lo]",
+                "[fe80::1%l\\]:80",
+                "[fe80::1%l\\x00]:80",
+                "[::1],flow=0x1",
+                "[::1]:,flow=0x1",
+                "[::1]:80,",
+                "[::1]:80,flow=",
+                "[::1]:80,flow=0x",
+                "[::1]:80,flow=1",
+                "[::1]:80,flow=0x1g",
+                "[::1]:80,flow=0x123456789",
+                "[::1]:80,flow=0x1,flow=0x1",
+                "[::1]:80 ,flow=0x1",
+                "127.0.0.1:80,flow=0x1",
                 "[" HUNDRED "]:80",
                 "tcp:127.0.0.1:80",
                 "unix",
@@ -206,7 +243,7 @@ static void parse_refuses_what_is_too_long(void **state) {
         struct weir_address address = { .length = 7 };
 
         (void)state;
-        assert_int_equal(weir_address_parse("unix:/1234567" HUNDRED, &address), -ENAMETOOLONG);
+        assert_int_equal(weir_address_parse("unix:/12345678" HUNDRED, &address), -ENAMETOOLONG);
         assert_int_equal(weir_address_parse("unix:@12345678" HUNDRED, &address), -ENAMETOOLONG);
         assert_int_equal(weir_address_parse("unix:/" HUNDRED HUNDRED HUNDRED, &address), -ENAMETOOLONG);
         assert_int_equal(address.length, 7);
@@ -378,6 +415,8 @@ int main(void) {
                 CASE(parse_reads_ipv4),
                 CASE(parse_reads_ipv6),
                 CASE(parse_reads_a_scope_by_name_and_by_number),
+                CASE(parse_reads_a_flow),
+                CASE(parse_reads_a_path_that_fills_its_room),
                 CASE(parse_reads_a_path_with_its_end),
                 CASE(parse_reads_an_abstract_name),
                 CASE(parse_reads_escaped_bytes),
