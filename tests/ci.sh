@@ -60,7 +60,8 @@ check_not_empty() {
         for suite in unit contract regress stress fault fuzz model net sources e2e api manual bench; do
                 grep -q "weir:.*\b$suite\b.* / " <<<"$list" || fail "suite $suite is empty"
         done
-        if grep -E '\[  PASSED  \] 0 test' "$build/meson-logs/testlog.txt"; then
+        # One whose cases are all skipped here has some.
+        if grep -E '^\[=+\] Running 0 test' "$build/meson-logs/testlog.txt"; then
                 fail 'a test program without a case'
         fi
         grep -qE '\[  PASSED  \] [1-9][0-9]* test' "$build/meson-logs/testlog.txt" || fail 'no case was run'
