@@ -6,8 +6,11 @@
 #include "sys.h"
 
 #define weir_sys_epoll_create   real_epoll_create
+#define weir_sys_replace        real_replace
+#define weir_sys_epoll_entries  real_epoll_entries
 #define weir_sys_epoll_ctl      real_epoll_ctl
 #define weir_sys_epoll_wait     real_epoll_wait
+#define weir_sys_nap            real_nap
 #define weir_sys_eventfd        real_eventfd
 #define weir_sys_eventfd_signal real_eventfd_signal
 #define weir_sys_close          real_close
@@ -20,10 +23,14 @@
 #define weir_sys_getpid         real_getpid
 #define weir_sys_futex_wait     real_futex_wait
 #define weir_sys_futex_wake_all real_futex_wake_all
+void real_close(int fd);        /* which is used there before it stands there */
 #include "../lib/reactor/sys.c" /* by its path: tests have files of the same name */
 #undef weir_sys_epoll_create
+#undef weir_sys_replace
+#undef weir_sys_epoll_entries
 #undef weir_sys_epoll_ctl
 #undef weir_sys_epoll_wait
+#undef weir_sys_nap
 #undef weir_sys_eventfd
 #undef weir_sys_eventfd_signal
 #undef weir_sys_close
@@ -48,6 +55,9 @@ static atomic_int plan_error;
 static _Atomic(void (*)(void *)) plan_fn;
 static _Atomic(void *) plan_arg;
 static atomic_uint_fast64_t counts[KINDS], memory_held;
+static _Atomic(int64_t) timeouts[KINDS], time_passed;
+static const struct fault_entry *shown_entries;
+static unsigned shown_count;
 static bool reuse_memory;
 static void *freed_block;
 static size_t freed_size;
@@ -113,6 +123,24 @@ uint64_t fault_memory(void) {
         return atomic_load(&memory_held);
 }
 
+int64_t fault_timeout(unsigned kind) {
+        return atomic_load(&timeouts[__builtin_ctz(kind)]);
+}
+
+void fault_pass_time(int64_t ns) {
+        atomic_fetch_add(&time_passed, ns);
+}
+
+void fault_show_entries(const struct fault_entry *entries, unsigned count) {
+        shown_entries = entries;
+        shown_count = count;
+}
+
+static int strike_sleep(unsigned kind, int64_t timeout) {
+        atomic_store(&timeouts[__builtin_ctz(kind)], timeout);
+        return strike(kind);
+}
+
 static void *hold(void *memory, size_t size) {
         if (memory)
                 atomic_fetch_add(&memory_held, size);
@@ -127,16 +155,46 @@ int weir_sys_epoll_create(void) {
         return r < 0 ? r : real_epoll_create();
 }
 
-int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) {
-        int r = strike(op == EPOLL_CTL_ADD ? FAULT_ADD : op == EPOLL_CTL_MOD ? FAULT_MOD : FAULT_DEL);
+int weir_sys_replace(int from, int to) {
+        int r = strike(FAULT_REPLACE);
 
+        return r < 0 ? r : real_replace(from, to);
+}
+
+int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, int fd, uint64_t data), void *userdata) {
+        int r = strike(FAULT_ENTRIES);
+
+        if (r < 0)
+                return r;
+        if (!shown_entries)
+                return real_epoll_entries(set, fn, userdata);
+        for (unsigned i = 0; i < shown_count; ++i)
+                fn(userdata, shown_entries[i].fd, shown_entries[i].data);
+        return 0;
+}
+
+int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) {
+        int r = strike(op == EPOLL_CTL_ADD ? FAULT_ADD : op == EPOLL_CTL_MOD ? FAULT_MOD : FAULT_DEL), first;
+
+        if (op == EPOLL_CTL_ADD && (r == -ENOMEM || r == -ENOSPC)) {
+                first = real_epoll_ctl(set, op, fd, events, data);
+                if (first < 0)
+                        return first;
+                (void)real_epoll_ctl(set, EPOLL_CTL_DEL, fd, 0, 0);
+        }
         return r < 0 ? r : real_epoll_ctl(set, op, fd, events, data);
 }
 
 int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
-        int r = strike(FAULT_WAIT);
+        int r = strike_sleep(FAULT_WAIT, timeout);
 
         return r < 0 ? r : real_epoll_wait(set, events, capacity, timeout);
+}
+
+int weir_sys_nap(int64_t timeout) {
+        int r = strike_sleep(FAULT_NAP, timeout);
+
+        return r < 0 ? r : real_nap(timeout);
 }
 
 int weir_sys_eventfd(void) {
@@ -160,7 +218,7 @@ bool weir_sys_is_open(int fd) {
 }
 
 int64_t weir_sys_now(void) {
-        return real_now();
+        return real_now() + atomic_load(&time_passed);
 }
 
 static void *alloc_block(size_t size) {
@@ -195,11 +253,11 @@ void fault_reuse_memory(bool reuse) {
         reuse_memory = reuse;
 }
 
-_Atomic(uint32_t) *weir_sys_life_create(int *ret_pid) {
+struct weir_life *weir_sys_life_create(int *ret_pid) {
         return strike(FAULT_LIFE) < 0 ? NULL : hold(real_life_create(ret_pid), 1);
 }
 
-void weir_sys_life_free(_Atomic(uint32_t) *life) {
+void weir_sys_life_free(struct weir_life *life) {
         if (life)
                 atomic_fetch_sub(&memory_held, 1);
         real_life_free(life);
@@ -209,12 +267,13 @@ int weir_sys_getpid(void) {
         return real_getpid();
 }
 
-void weir_sys_futex_wait(const void *word, uint32_t expected) {
-        (void)strike(FAULT_FUTEX_WAIT);
-        real_futex_wait(word, expected);
+int weir_sys_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout) {
+        int r = strike_sleep(FAULT_FUTEX_WAIT, timeout);
+
+        return r < 0 ? r : real_futex_wait(word, expected, timeout);
 }
 
-void weir_sys_futex_wake_all(const void *word) {
+void weir_sys_futex_wake_all(_Atomic(uint32_t) *word) {
         (void)strike(FAULT_FUTEX_WAKE);
         real_futex_wake_all(word);
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Kinds of calls, to be combined. The first eight can fail, the others are counted and can be hooked. */
+/* Kinds of calls, to be combined. The first twelve can fail, the others are counted and can be hooked. */
 #define FAULT_CREATE     0x0001u /* epoll_create */
 #define FAULT_ADD        0x0002u /* epoll_ctl */
 #define FAULT_MOD        0x0004u
@@ -21,16 +21,22 @@
 #define FAULT_EVENTFD    0x0020u /* the making of an eventfd */
 #define FAULT_ALLOC      0x0040u
 #define FAULT_LIFE       0x0080u /* the page that a fork wipes */
-#define FAULT_SIGNAL     0x0100u /* a write to the eventfd */
-#define FAULT_CLOSE      0x0200u
-#define FAULT_FUTEX_WAIT 0x0400u
-#define FAULT_FUTEX_WAKE 0x0800u
-#define FAULT_YIELD      0x1000u /* a yield point; only of a library built with WEIR_YIELD_POINTS */
+#define FAULT_REPLACE    0x0100u /* dup3 */
+#define FAULT_ENTRIES    0x0200u /* the reading of a set's entries below /proc */
+#define FAULT_NAP        0x0400u
+#define FAULT_FUTEX_WAIT 0x0800u
+#define FAULT_SIGNAL     0x1000u /* a write to the eventfd */
+#define FAULT_CLOSE      0x2000u
+#define FAULT_FUTEX_WAKE 0x4000u
+#define FAULT_YIELD      0x8000u /* a yield point; only of a library built with WEIR_YIELD_POINTS */
 #define FAULT_CTL        (FAULT_ADD | FAULT_MOD | FAULT_DEL)
-#define FAULT_FAILING    0x00ffu
-#define FAULT_SYSTEM     0x0fffu /* all but the yield points */
+#define FAULT_FAILING    0x0fffu
+#define FAULT_SYSTEM     0x7fffu /* all but the yield points */
 
-/* From now on: the n-th call (from 1) of these kinds fails with -error, or NULL; it does not reach the kernel. */
+/*
+ * From now on: the n-th call (from 1) of these kinds fails with -error, or NULL; it does not reach the kernel. But an
+ * EPOLL_CTL_ADD that lacks memory or a watch is refused for any other reason first, as the kernel does it.
+ */
 void fault_at(unsigned kinds, uint64_t n, int error);
 
 /* The n-th and all that follow. */
@@ -47,6 +53,21 @@ uint64_t fault_off(void);
 
 /* How many calls of these kinds were made since the program began, failed ones included. */
 uint64_t fault_count(unsigned kinds);
+
+/* What the last call of a kind that sleeps, FAULT_WAIT, FAULT_NAP or FAULT_FUTEX_WAIT, was given for a timeout. */
+int64_t fault_timeout(unsigned kind);
+
+/* The library's clock goes forward by so much at once. */
+void fault_pass_time(int64_t ns);
+
+/* An entry of a set, as a reading below /proc tells it. */
+struct fault_entry {
+        int fd;
+        uint64_t data;
+};
+
+/* From now on such a reading tells of these, whatever is in the set; NULL: it tells the truth again. */
+void fault_show_entries(const struct fault_entry *entries, unsigned count);
 
 /* Whether the block that was freed last is given out again by the next allocation of its size. Not beside other threads. */
 void fault_reuse_memory(bool reuse);

@@ -6,7 +6,7 @@ the test that must then fail. The edit is made in a copy of lib/; with lib/ as i
 
     model:NAME     the scenario tests/model/NAME.c, explored by genmc under RC11; skipped where that is not installed
     imm:NAME       the same under IMM, where a load may be made after a later store
-    unit:NAME      tests/unit/NAME.c
+    unit:NAME      tests/unit/reactor/NAME.c
     contract:NAME  tests/contract/NAME.c
 
     tests/mutants.py [NAME...]  tries those, or all, and prints what killed them. Fails if one survives, if a program does not
@@ -32,6 +32,7 @@ LIST = ROOT / 'tests/mutants.txt'
 COMPILER = [*os.environ.get('CC', 'gcc').split(), '-std=gnu11', '-O1']
 FLAGS = ['-D_GNU_SOURCE', '-Iinclude', '-Itests']
 MODELS = {'model': 'rc11', 'imm': 'imm'}
+FOLDERS = {'unit': 'unit/reactor'}
 
 # What a test says that has found something. One that only hangs or crashes has not.
 VERDICT = re.compile(r'^Error: |\[  (FAILED|ERROR) ', re.MULTILINE)
@@ -122,16 +123,21 @@ def check(mutants):
 
 
 def run(*command, text=''):
-    """Whether it succeeds, and what it says."""
-    done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, encoding='utf-8', errors='replace', check=False)
-    return done.returncode == 0, done.stdout + done.stderr
+    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, encoding='utf-8', errors='replace', check=False)
 
 
 def build(what, *command, text=''):
-    done, said = run(*COMPILER, *command, text=text)
-    if not done:
-        raise Broken(f'{what} does not build\n{said}')
-    return said
+    """What the compiler writes."""
+    done = run(*COMPILER, *command, text=text)
+    if done.returncode:
+        raise Broken(f'{what} does not build\n{done.stderr}')
+    return done.stdout
+
+
+def try_program(*command):
+    """Whether it succeeds, and what it says."""
+    done = run(*command)
+    return done.returncode == 0, done.stdout + done.stderr
 
 
 def compiled(work, source, flags):
@@ -151,7 +157,8 @@ def passes(work, killer, lib):
     folders = sorted({lib} | {header.parent for header in lib.rglob('*.h')})
     if kind in MODELS:
         flags = ['-Itests/model/include', *(f'-I{folder}' for folder in folders), '-Iinclude']
-        return run('timeout', '300', 'sh', 'tests/model/check.sh', 'genmc', MODELS[kind], f'tests/model/{test}.c', *flags)
+        check_sh = ['sh', 'tests/model/check.sh', 'genmc', MODELS[kind], f'tests/model/{test}.c']
+        return try_program('timeout', '300', *check_sh, *flags)
 
     flags = FLAGS + [word for folder in folders for word in ('-iquote', folder)]
     sources = sorted(lib.rglob('*.c'))
@@ -159,10 +166,10 @@ def passes(work, killer, lib):
         # With yield points, and over the seam that can fail.
         flags += ['-DWEIR_YIELD_POINTS']
         sources = [source for source in sources if source.name != 'sys.c'] + [ROOT / 'tests/fault.c']
-    sources += [ROOT / 'tests/support.c', ROOT / 'tests' / kind / f'{test}.c']
+    sources += [ROOT / 'tests/support.c', ROOT / 'tests' / FOLDERS.get(kind, kind) / f'{test}.c']
     program = lib.parent / 'test'
     build(killer, *(compiled(work, source, flags) for source in sources), '-lcmocka', '-pthread', '-o', program)
-    return run('timeout', '60', program)
+    return try_program('timeout', '60', program)
 
 
 def try_sound(work, killer):

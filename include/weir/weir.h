@@ -14,13 +14,25 @@
  *   Errors     Looked for in this order: -EINVAL (a null or bad argument), -ECHILD (this process was forked from the
  *              one that made the poll), -ESHUTDOWN (the poll is destroyed), then the state of the descriptor.
  *   Threads    Any thread, at any time, against every other call. Calls about one descriptor take effect one at a time.
- *   Signals    Only weir_waker_wake() may be called from a signal handler.
- *   Blocking   Never, except weir_poll_wait() and weir_synchronize(). A call about a descriptor waits for another call
+ *   Signals    Only weir_waker_wake() and weir_poll_interrupt() may be called from a signal handler. A handler does not
+ *              leave a call of the library by siglongjmp(3), least of all a wait: nobody could wait on the poll any more.
+ *   Cancel     No call is a cancellation point, and deferred functions run with cancellation disabled.
+ *   Blocking   Never, except the waits and weir_synchronize(). A call about a descriptor waits for another call
  *              about the same descriptor, no longer than that one's epoll_ctl(2) takes; so, too, for the waiter while it
  *              moves that descriptor to a new epoll set, which it does only to get rid of a level-triggered ghost.
  *   Ownership  Descriptors are borrowed: never closed, never duplicated. Destructors take NULL. The library's own descriptors
- *              are close-on-exec; a wait may open one, so put a duplicate on a number that is open, not on one just closed.
+ *              are close-on-exec; a wait may open one, and a call about a number that was closed too early does for a
+ *              moment. So put a duplicate on a number that is open, not on one just closed.
  *   Ordering   What a thread wrote before it called is visible to the thread that takes the event which results.
+ *   Time       Timeouts and moments are of CLOCK_MONOTONIC, in nanoseconds. It stands still while the machine is suspended.
+ *   Numbers    A poll takes descriptors below 67,108,864 (2^26).
+ *   System     Linux. For those who filter system calls, the library makes these: epoll_create1, epoll_ctl, epoll_wait (or
+ *              epoll_pwait, where that is the only one), epoll_pwait2, eventfd2, read, write, close, dup3, fcntl, openat
+ *              (of a file below /proc/thread-self/fdinfo, see Closing), futex, mmap, munmap, madvise, getpid, ppoll,
+ *              clock_gettime, and what malloc(3) makes; of futex and ppoll those with 64 bits of seconds, where there are
+ *              two. epoll_pwait2 may be refused, with ENOSYS or EPERM: then timeouts are rounded up to milliseconds.
+ *   Tools      ThreadSanitizer wants the library built with it, or it reports races that are none. LeakSanitizer does not see
+ *              pointers in tokens: what nothing else points to counts as leaked when the program ends.
  *
  * Parameters, where a call says no more of them. A null pointer gets -EINVAL; a call that returns no int takes it quietly.
  *   poll      not yet destroyed
@@ -43,9 +55,41 @@
  *   weir_events_next/clear    -      -     +            +                +            +            +
  *   registry calls, defer     +      +     +            +                -            +            +
  *   weir_waker_wake           +      +     +            +                +            +            -
+ *   weir_poll_interrupt       +      +     +            +                +            (2)          +
  *
  *   (1) A wait in progress returns -ESHUTDOWN. The waiter must keep something of the core alive over its call: a clone of
  *       the registry, or an events object that was used with the poll before.
+ *   (2) As in (1), who calls keeps something of the core alive, and gets -ESHUTDOWN.
+ *
+ * Drained: what weir_rearm() is told of each direction that it names. Since an event last told that direction, reading,
+ * writing or accepting has met -EAGAIN, or poll(2) says that it is not ready. On a byte stream that nothing splits (a pipe, a
+ * TCP or a Unix stream) a short count, less than was asked for, says so, too. These split it, and then it is -EAGAIN:
+ *   urgent     data (MSG_OOB) on TCP and Unix streams. A peer sends it at will. Ask for WEIR_PRIORITY as well, and once an
+ *              event tells it, read until -EAGAIN
+ *   passed     descriptors and credentials on Unix streams. A peer sends them at will, asked for or not: so there a short
+ *              count will do only with a peer that is trusted
+ *   packets    of a datagram socket, of SOCK_SEQPACKET, of a pipe with O_DIRECT: each read(2) gives one
+ *   terminals  which give a line at a time; and other devices
+ *   TLS        records. For SSL_read(), which is no read(2), it is SSL_ERROR_WANT_READ; recv(2) with TLS in the kernel
+ *              gives one record
+ * Who takes exactly one thing, a record or a connection, and leaves the rest has drained nothing, and asks the kernel: by
+ * weir_reregister(), which makes an event if there is more; or by poll(2) with a timeout of 0, and rearms if that says no.
+ *
+ * Closing: deregister a descriptor before close(2); or after it, before its number is registered anew. If neither is done,
+ * the registration stands until its number is registered anew, which works.
+ *   Safe       is to close a one-shot that one owns: its event was taken, or it was disarmed, or it is still held. Nothing
+ *              comes of it any more.
+ *   Unsafe     is to close any other. Events may still come under the old token, be it a pointer to memory that was freed:
+ *              one was fetched before, or a duplicate of the descriptor lives on.
+ *   Reused     by another file, the number still names the old registration: rearm, disarm and retoken may return 0 or 1,
+ *              and mean nothing. A deregister that comes too late ends what was registered there in the meantime.
+ *   Ghosts     are registrations that a duplicate keeps alive in the kernel after close(2). Their events are dropped. One
+ *              that is level-triggered is cured: the waiter moves all registrations to a new epoll set. For 20,000 that
+ *              takes 50 ms, and each that is ready makes an event, also where one was told before.
+ *   Files      below /proc tell a registration from a ghost of its number. So where a number was closed too early one is
+ *              read by the next cure, and when that number is reregistered, or rearmed with a system call. Where /proc is
+ *              not there these two take what they find for the registration, and nothing is cured while a number may have a
+ *              ghost: beside one that is ready the waiter then wakes up to 1,000 times a second.
  *
  * The guarantees, in brief; tests cite the numbers.
  *   G1  Any thread: registry calls and wakes run at any time; none blocks on the waiting thread.
@@ -55,13 +99,16 @@
  *   G5  Nothing wrong after a descriptor number is closed and reused, duplicates or not.
  *   G6  Deferred functions run once, when every batch that was open at weir_defer() is closed.
  *   G7  Nothing lost: short batches, half-read batches, failed calls and interrupted waits keep every event.
- *   G8  Modes: edge, level, one-shot with a rearm that costs no system call.
+ *   G8  Modes: edge, level, and one-shot, which a thread owns from its event, disarm or held register until the rearm; that
+ *       makes no system call, but where weir_rearm() says so. Without a direction a registration pauses.
  *   G9  Wakes: any number of wakers, coalescing, async-signal-safe, free of system calls while the poll is awake.
  *   G10 Lifetimes: every object may be destroyed in any order; the last one frees the core.
  *   G11 Fork: a child gets -ECHILD and never touches its parent's poll.
- *   G12 Errors: a negative errno, never an abort, a log line or a changed signal disposition.
- * Not promised: that an operation will succeed after its event (spurious readiness is allowed), fairness beyond
- * "every ready descriptor comes within a bounded number of waits", and any order between descriptors.
+ *   G12 Errors: a negative errno, never an abort, a log line or a changed signal disposition. Timeouts never end early.
+ * Not promised: that an operation will succeed after its event (spurious readiness is allowed), any order between
+ * descriptors, and fairness beyond this: what was left unread comes before what is newer; what is ready is handed out
+ * within 2 n + 2 waits, n being how many descriptors and wakers are registered, however few events of each batch are read
+ * (at least one).
  */
 
 #include <stdbool.h>
@@ -104,20 +151,31 @@ typedef uint64_t weir_token;
 /* A moment in the life of a poll; see weir_epoch_now(). */
 typedef uint64_t weir_epoch;
 
+/* A moment: nanoseconds of CLOCK_MONOTONIC, from 0 on. */
+typedef int64_t weir_time;
+
+#define WEIR_NEVER INT64_MAX /* the greatest moment, which does not come */
+
 /*
- * What a registration asks for: one or more directions, and at most one of the modes LEVEL and ONESHOT.
- * Without either it is edge-triggered: an event for each new readiness; read or write until -EAGAIN. A short count is not
- * enough there: the end of a stream may have come with the data, in the same edge. (It is enough for weir_rearm().)
- * Refused with -EINVAL: unknown bits, no direction, LEVEL with ONESHOT, EXCLUSIVE with ONESHOT or PRIORITY.
+ * What a registration asks for: directions, and at most one of the modes LEVEL and ONESHOT.
+ * Without a mode it is edge-triggered: an event for each new readiness; read or write until -EAGAIN. A short count is not
+ * enough there: the end of a stream may have come with the data, in the same edge. (For weir_rearm() it can be, see Drained.)
+ * Without a direction it stands for hang-ups and errors alone, which come whatever is asked for: that is how a connection
+ * pauses. The end of what the peer sends (half-close) is told only with READABLE.
+ * EXCLUSIVE does not tell half-close; a read of 0 bytes does. And with LEVEL it brings events only in the waits for which the
+ * kernel chooses this poll.
+ * Refused with -EINVAL: unknown bits; LEVEL with ONESHOT; HELD without ONESHOT; EXCLUSIVE with ONESHOT, PRIORITY or no
+ * direction.
  */
 typedef uint32_t weir_interest;
 
 #define WEIR_READABLE  UINT32_C(0x001) /* data to read, or the end of it */
-#define WEIR_PRIORITY  UINT32_C(0x002) /* exceptional conditions, such as out-of-band data */
+#define WEIR_PRIORITY  UINT32_C(0x002) /* exceptional conditions, such as urgent data (MSG_OOB) */
 #define WEIR_WRITABLE  UINT32_C(0x004) /* room to write */
 #define WEIR_LEVEL     UINT32_C(0x100) /* an event in every wait while ready */
 #define WEIR_ONESHOT   UINT32_C(0x200) /* one event, then silence until weir_rearm() or weir_reregister() */
-#define WEIR_EXCLUSIVE UINT32_C(0x400) /* of several polls that watch it, wake one (EPOLLEXCLUSIVE); register only */
+#define WEIR_EXCLUSIVE UINT32_C(0x400) /* of several polls that watch it, wake at least one; register only */
+#define WEIR_HELD      UINT32_C(0x800) /* with ONESHOT: the caller owns it until its first rearm; register only */
 
 /* One event. */
 struct weir_event {
@@ -143,9 +201,9 @@ WEIR_PUBLIC void *weir_token_ptr(weir_token token);
 WEIR_PUBLIC int weir_poll_create(struct weir_poll **ret_poll);
 
 /*
- * Ends the poll: from now on waits and registry calls get -ESHUTDOWN (deregister and defer still work), open batches
- * hand out nothing more, and a wait in progress on another thread returns -ESHUTDOWN. The memory and the descriptors
- * go with the last of poll, registries, wakers, and events objects last used with it. No call may begin with the pointer afterwards.
+ * Ends the poll: from now on waits and registry calls get -ESHUTDOWN (deregister and defer still work), open batches hand
+ * out nothing more, and a wait in progress on another thread returns -ESHUTDOWN. The memory and the descriptors go with the
+ * last of poll, registries, wakers, and events objects last used with it. No call may begin with the pointer afterwards.
  */
 WEIR_PUBLIC void weir_poll_destroy(struct weir_poll *poll);
 
@@ -157,21 +215,47 @@ WEIR_PUBLIC struct weir_registry *weir_poll_registry(struct weir_poll *poll);
  *   poll     whose waiting role the calling thread takes until the call returns
  *   events   where the batch goes; the calling thread owns the batch until it is closed. Deferred functions that run
  *            because the former batch closes must not destroy it
- *   timeout  how long to wait: NULL for ever, {0, 0} not at all; nanoseconds, never cut short, absurdly long ones saturate
+ *   timeout  how long to wait: NULL for ever, {0, 0} not at all; nanoseconds of CLOCK_MONOTONIC, never cut short, absurdly
+ *            long ones saturate
  * Returns how many events were fetched, 0 after the timeout. weir_events_next() may hand out fewer: those whose
- * registration has gone by then are dropped. Closing the former batch may run deferred functions on this thread. An open
- * batch holds up deferred functions: call weir_events_clear() before blocking on anything but the next wait.
+ * registration has gone by then are dropped. An open batch holds up deferred functions: call weir_events_clear() before
+ * blocking on anything but the next wait. Closing the former batch may run deferred functions here, and nobody else can
+ * wait meanwhile: if some take long, close it by weir_events_clear() before.
  * Errors: -EBUSY another thread waits, or this one does, and runs a deferred function; -EINVAL, -ECHILD, -ESHUTDOWN. A wait
  * that is refused does not touch the batch open in events; one in progress when the poll ends has closed it.
- * -EINTR a signal handler ran and nothing was ready. After -EINTR and after 0 no batch is open. No event is lost.
- * Blocking: yes. Not a cancellation point.
+ * -EINTR weir_poll_interrupt() was called; or nothing was ready, and a signal was handled, or the process was stopped and
+ * went on (SIGSTOP and SIGCONT, a debugger), so it comes to programs without a handler, too: wait again. After -EINTR and
+ * after 0 no batch is open. No event is lost.
+ * Blocking: yes. Not a cancellation point, and not to be left by siglongjmp(3).
  */
 WEIR_PUBLIC int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const struct timespec *timeout);
 
 /*
+ * As weir_poll_wait(), but waits until a moment. What is ready comes also when that has passed already.
+ *   poll    whose waiting role the calling thread takes until the call returns
+ *   events  where the batch goes
+ *   moment  of CLOCK_MONOTONIC, in nanoseconds, 0 or later; WEIR_NEVER waits for ever
+ * Returns how many events were fetched, 0 if the moment came first.
+ * Errors: those of weir_poll_wait(); -EINVAL also for a moment below 0. Blocking: yes, as there.
+ */
+WEIR_PUBLIC int weir_poll_wait_until(struct weir_poll *poll, struct weir_events *events, weir_time moment);
+
+/*
+ * Makes the wait in progress, or the next one, return -EINTR, whatever its timeout is. Interrupts coalesce until then. A
+ * wait that has its events already returns them, and the next one is interrupted. What is ready comes in the wait after
+ * that.
+ *   poll  of which the caller keeps something alive, if another thread may destroy it: a registry, a waker, an events object
+ * Async-signal-safe; keeps errno.
+ * Errors: those of every call. Ordering: none. A flag that the interrupt is to point at is an atomic one.
+ */
+WEIR_PUBLIC int weir_poll_interrupt(struct weir_poll *poll);
+
+/*
  * A descriptor that polls readable while weir_poll_wait() has something to look at, to nest the poll in another loop.
- * Returns the same one each time. Once it was asked for, wakes of an idle poll always write to the eventfd.
- * Ownership: the poll's; do not close it, do not read it. Errors: -EMFILE, -ENFILE, -ENOSPC, -ENOMEM.
+ * Returns the same one each time. Once it was asked for, wakes of an idle poll always write to the eventfd, and each rearm
+ * makes an epoll_ctl(2).
+ * Ownership: the poll's; do not close it, do not read it.
+ * Errors: -EMFILE, -ENFILE, -ENOSPC, -ENOMEM; -ELOOP what is registered is a chain of epoll sets as deep as the kernel allows.
  */
 WEIR_PUBLIC int weir_poll_fd(struct weir_poll *poll);
 
@@ -191,15 +275,15 @@ WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
 
 /*
  * Starts to watch a descriptor. If it is ready already, an event comes; another thread may take it before this call returns.
- *   fd        borrowed; deregister it before closing it, or after, or register its number anew
+ *   fd        borrowed; below 67,108,864 (2^26). Deregister it before closing it: what else is safe is said above, under
+ *             Closing
  *   token     comes back with each event
- *   interest  directions and mode
+ *   interest  directions and mode. With WEIR_HELD the caller owns the descriptor, as if it had just taken an event: none
+ *             comes before its first weir_rearm(), which brings what is ready by then. So there is time to make the rest
  * The first registration of a descriptor number may allocate, later ones never do.
- * If a number was closed, registered for another file, closed again without deregister, and then made a duplicate of the
- * first file, which some other duplicate kept alive, the kernel cannot tell the two: deregister it before.
  * Errors: -EBADF fd is not open; -EEXIST it is registered here already, and that registration is untouched; -EPERM it
- * cannot be polled (a regular file); -EINVAL also for the poll's own descriptor; -ELOOP too deep a nesting of epoll
- * sets; -ENOSPC the user's limit of watches (/proc/sys/fs/epoll/max_user_watches); -ENOMEM.
+ * cannot be polled (a regular file); -EINVAL also for the poll's own descriptor and for a number of 2^26 or more; -ELOOP
+ * too deep a nesting of epoll sets; -ENOSPC the user's limit of watches (/proc/sys/fs/epoll/max_user_watches); -ENOMEM.
  */
 WEIR_PUBLIC int weir_register(struct weir_registry *registry, int fd, weir_token token, weir_interest interest);
 
@@ -208,32 +292,51 @@ WEIR_PUBLIC int weir_register(struct weir_registry *registry, int fd, weir_token
  * the old token or of an interest withdrawn is handed out after the return.
  * Errors: -ENOENT not registered (-EBADF if fd is not even open), or closed and reused meanwhile; -EBADF fd was closed;
  * -EPERM closed and reused by what cannot be polled; -EINVAL also for WEIR_EXCLUSIVE and for a registration that is
- * exclusive; -ENOMEM.
+ * exclusive, and for WEIR_HELD; -ENOMEM.
  */
 WEIR_PUBLIC int weir_reregister(struct weir_registry *registry, int fd, weir_token token, weir_interest interest);
 
 /*
- * Arms a one-shot registration again without a system call.
- *   interest  directions alone; the mode stays. While it is still armed, they replace the armed ones.
- * The caller states that it has drained each direction it names: met -EAGAIN, or on a stream a short count. What came
- * after that is not missed. Directions that this registration never asked for before cost one epoll_ctl(2).
- * An event may come back without new data now and then. It may be taken by another thread before this call returns: give up
- * what else guards the descriptor's data before calling, not after.
- * Errors: -ENOENT not registered (-EBADF if fd is not even open); -EINVAL also when it is not one-shot; and, for a new
- * direction only, those of weir_reregister().
+ * Arms a one-shot registration again, as its owner does at the end of a turn; nearly always without a system call.
+ *   interest  directions alone, or 0 for hang-ups and errors alone; the mode stays. While it is still armed, they replace the
+ *             armed ones
+ * The caller states that it has drained each direction it names, since an event last told that one. Drained is -EAGAIN, or,
+ * on a byte stream that nothing splits, a short count: see Drained, above. WEIR_WRITABLE is named only after a write met
+ * -EAGAIN or was short. What came after that is not missed. Who has not drained calls weir_reregister().
+ * It may be taken by another thread before this call returns: give up what else guards the descriptor's data before calling,
+ * not after.
+ * An event may come back without new data now and then, never twice at once. What it tells of a hang-up is true then.
+ * One epoll_ctl(2) is made for a direction that is new to the registration, once after a hang-up was told, where readiness
+ * kept coming while it was owned, and always once weir_poll_fd() was asked for. A waiter that sleeps is woken, by a write, for
+ * what came meanwhile.
+ * Errors: -ENOENT not registered (-EBADF if fd is not even open); -EINVAL also when it is not one-shot; and, where it makes an
+ * epoll_ctl(2), those of weir_reregister(): then the caller still owns it.
  */
 WEIR_PUBLIC int weir_rearm(struct weir_registry *registry, int fd, weir_interest interest);
 
 /*
+ * Makes the caller the owner of a one-shot that is armed, as if it had taken its event, without a system call. So any
+ * thread can take a connection in hand that waits, to send on it or to end it. What is pending comes at the next rearm.
+ *   fd  of a one-shot
+ * Returns 1: it was armed; no event of it is handed out until it is rearmed or reregistered. 0: it was not armed, nothing has
+ * changed, and another thread may own it.
+ * Ordering: after 1, what the thread that armed it did before is visible to the caller.
+ * Errors: -ENOENT not registered (-EBADF if fd is not even open); -EINVAL also when it is not one-shot.
+ */
+WEIR_PUBLIC int weir_disarm(struct weir_registry *registry, int fd);
+
+/*
  * Replaces the token alone, without a system call. Readiness that is pending comes under the new one; the old one is
- * not handed out after the return. Errors: -ENOENT not registered (-EBADF if fd is not even open).
+ * not handed out after the return. Of a one-shot, its owner does so before the rearm.
+ * Errors: -ENOENT not registered (-EBADF if fd is not even open).
  */
 WEIR_PUBLIC int weir_retoken(struct weir_registry *registry, int fd, weir_token token);
 
 /*
  * Ends a registration: no weir_events_next() that begins after the return hands out an event of it. May be called after
  * close(2), until the number is registered anew, and after the poll was destroyed. Succeeds even when the kernel has
- * nothing to remove any more. Errors: -ENOENT not registered (-EBADF if fd is not even open).
+ * nothing to remove any more. Who closes without it: see Closing, above.
+ * Errors: -ENOENT not registered (-EBADF if fd is not even open).
  */
 WEIR_PUBLIC int weir_deregister(struct weir_registry *registry, int fd);
 
@@ -282,10 +385,10 @@ struct weir_deferred {
  * Runs fn(node) exactly once, when every batch that is open now has been closed; at once, on the caller, if none is.
  * A wait in progress holds nothing up. After weir_deregister() this is the moment to free what the token points to.
  *   node  in use until fn is called; fn may free it
- *   fn    runs on the thread that closed the last of those batches, under no lock of the library; it may call anything, and
- *         returns: it is not left by pthread_exit(3), longjmp(3) or an exception. What it defers on the same poll runs after
- *         it, not nested, and on its thread if nothing is to be waited for by then; several of these may wait for each
- *         other's batches.
+ *   fn    runs on the thread that closed the last of those batches, under no lock of the library and with cancellation
+ *         disabled; it may call anything, and returns: it is not left by pthread_exit(3), longjmp(3) or an exception. What it
+ *         defers on the same poll runs after it, not nested, and on its thread if nothing is to be waited for by then; several
+ *         of these may wait for each other's batches. If a wait closed the batch, nobody else can wait until fn returns
  * Call it without locks that fn takes. Never fails, allocates or blocks. In a forked child fn runs at once.
  * Ordering: what the caller did before, and what any thread did with those batches before closing them, is visible to fn.
  */
@@ -294,7 +397,9 @@ WEIR_PUBLIC void weir_defer(struct weir_registry *registry, struct weir_deferred
 
 /*
  * Waits for the moment at which weir_defer() would run its function. Works after the poll was destroyed.
- * Errors: -EDEADLK the calling thread owns an open batch or is inside a deferred function. Blocking: yes.
+ * Errors: -EDEADLK the calling thread owns an open batch, or is inside a deferred function. The owner is
+ * the thread that waited, until another one calls weir_events_next(): who takes a batch over and has not read yet is not
+ * refused, and would wait for itself. Blocking: yes.
  */
 WEIR_PUBLIC int weir_synchronize(struct weir_registry *registry);
 
@@ -321,7 +426,7 @@ WEIR_PUBLIC void weir_events_destroy(struct weir_events *events);
 
 /*
  * Takes the next event of the batch. False when there is none left, none is open, or the poll is destroyed.
- * Threads: one at a time; the batch may be handed to another thread, which then owns it too.
+ * Threads: one at a time; the batch may be handed to another thread, which owns it from its first call of this on.
  */
 WEIR_PUBLIC bool weir_events_next(struct weir_events *events, struct weir_event *ret_event);
 
@@ -334,7 +439,11 @@ WEIR_PUBLIC unsigned weir_events_capacity(const struct weir_events *events);
 /* Whether nothing is left to read. Threads: as weir_events_next(). */
 WEIR_PUBLIC bool weir_events_is_empty(const struct weir_events *events);
 
-/* What an event says. False for NULL. */
+/*
+ * What an event says. False for NULL. At the end of a pipe or a terminal, when all is read, HUP comes alone: that is
+ * closed, but not readable. ERR also tells of what is in a socket's error queue (time stamps, ICMP of UDP), which counts as
+ * closed for writing, though it is not. So rather try the operation: a read of 0 bytes, or a write that fails, is the end.
+ */
 WEIR_PUBLIC bool weir_event_is_readable(const struct weir_event *event);     /* IN or PRI */
 WEIR_PUBLIC bool weir_event_is_writable(const struct weir_event *event);     /* OUT */
 WEIR_PUBLIC bool weir_event_is_priority(const struct weir_event *event);     /* PRI */
@@ -354,7 +463,8 @@ WEIR_PUBLIC int weir_waker_create(struct weir_registry *registry, weir_token tok
 /*
  * Makes the current or the next wait return an event with the waker's token. Wakes coalesce until that event is taken
  * by weir_events_next(); one after that makes a new event. A wake that joins another one, still under way on a thread that
- * was interrupted in the middle of it, is seen when that one is. Async-signal-safe; keeps errno.
+ * was interrupted in the middle of it, by a signal or for another thread, is seen when that one is. After the poll was
+ * destroyed it wakes nobody (-ESHUTDOWN). Async-signal-safe; keeps errno.
  */
 WEIR_PUBLIC int weir_waker_wake(struct weir_waker *waker);
 
@@ -385,7 +495,7 @@ struct weir_stats {
         uint64_t eventfd_writes;
         /* Events left unread in a batch that was closed, which come again without the kernel's help. */
         uint64_t requeued;
-        /* Times the epoll set was made anew, to get rid of a level-triggered ghost. Costs a call per registration. */
+        /* Times the epoll set was made anew, to get rid of a level-triggered ghost. Costs two calls per registration. */
         uint64_t rebuilds;
 };
 

@@ -5,17 +5,17 @@
 #include "core.h"
 
 static int open_all(struct weir_registry *core) {
-        int set;
-
         core->life = weir_sys_life_create(&core->pid);
         if (!core->life)
                 return -ENOMEM;
         /* relaxed: nobody else knows the core yet */
-        atomic_store_explicit(core->life, core->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE, memory_order_relaxed);
-        set = weir_sys_epoll_create();
-        if (set < 0)
-                return set;
-        atomic_store_explicit(&core->sets[0], set, memory_order_relaxed);
+        atomic_store_explicit(&core->life->state, core->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE, memory_order_relaxed);
+        atomic_store_explicit(&core->life->unlocks, 1, memory_order_relaxed);
+        atomic_store_explicit(&core->life->closed, 1, memory_order_relaxed);
+        core->epochs.life = core->life;
+        core->set = weir_sys_epoll_create();
+        if (core->set < 0)
+                return core->set;
         core->eventfd = weir_sys_eventfd();
         return core->eventfd < 0 ? core->eventfd : 0;
 }
@@ -29,13 +29,11 @@ static void close_one(int fd) {
 static void core_free(struct weir_registry *core) {
         /* relaxed: nobody else is left */
         close_one(atomic_load_explicit(&core->outer, memory_order_relaxed));
-        close_one(atomic_load_explicit(&core->sets[0], memory_order_relaxed));
-        close_one(atomic_load_explicit(&core->sets[1], memory_order_relaxed));
+        close_one(atomic_load_explicit(&core->spare, memory_order_relaxed));
+        close_one(core->set);
         close_one(core->eventfd);
         weir_table_free(&core->fds);
         weir_table_free(&core->wakers);
-        pthread_mutex_destroy(&core->waker_lock);
-        pthread_mutex_destroy(&core->nest_lock);
         weir_sys_life_free(core->life);
         weir_sys_free(core, core->size);
 }
@@ -51,14 +49,11 @@ int weir_core_create(uint32_t size, struct weir_registry **ret_core) {
         /* relaxed: only that it is unique counts */
         core->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
         core->eventfd = -1;
-        atomic_init(&core->sets[0], -1);
-        atomic_init(&core->sets[1], -1);
+        core->set = -1;
+        atomic_init(&core->spare, -1);
         atomic_init(&core->outer, -1);
         atomic_init(&core->references, 1);
         weir_epochs_init(&core->epochs);
-        /* With default attributes these allocate nothing and cannot fail. */
-        pthread_mutex_init(&core->waker_lock, NULL);
-        pthread_mutex_init(&core->nest_lock, NULL);
         r = open_all(core);
         if (r < 0) {
                 core_free(core);
@@ -70,7 +65,7 @@ int weir_core_create(uint32_t size, struct weir_registry **ret_core) {
 
 int weir_core_check_life(const struct weir_registry *core) {
         /* relaxed: as in weir_core_is_alive() */
-        uint32_t life = atomic_load_explicit(core->life, memory_order_relaxed);
+        uint32_t life = atomic_load_explicit(&core->life->state, memory_order_relaxed);
 
         if (life == LIFE_FORKED || (core->pid != 0 && core->pid != weir_sys_getpid()))
                 return -ECHILD;
@@ -83,7 +78,7 @@ void weir_core_ref(struct weir_registry *core) {
 }
 
 void weir_core_unref(struct weir_registry *core) {
-        uint32_t former;
+        uint64_t former;
 
         WEIR_YIELD();
         /* PAIR(reference): of two releases, the last sees all that the other holder did. */
@@ -99,6 +94,11 @@ void weir_core_signal(struct weir_registry *core) {
 }
 
 void weir_core_push(struct weir_registry *core, struct weir_slot *slot) {
-        if (weir_queue_push(&core->queue, slot))
+        if (weir_queue_push(&core->queue, slot, false))
+                weir_core_signal(core);
+}
+
+void weir_core_push_unread(struct weir_registry *core, struct weir_slot *slot) {
+        if (weir_queue_push(&core->queue, slot, true))
                 weir_core_signal(core);
 }

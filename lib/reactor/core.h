@@ -9,15 +9,15 @@
  */
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "epoch.h"
+#include "mutex.h"
 #include "probe.h"
 #include "queue.h"
 #include "slot.h"
 #include "sys.h"
 
-/* What the life word reads. It stands on a page of its own that the kernel wipes in a forked child, or else is alive BY_PID. */
+/* What the life's state reads. It stands on a page that the kernel wipes in a forked child, or else is alive BY_PID. */
 enum {
         LIFE_FORKED = 0,
         LIFE_ALIVE = 1,
@@ -26,20 +26,22 @@ enum {
 };
 
 struct weir_registry {
-        /* Written when the core is made, but for the sets, which only a rebuild changes; read by every call. */
-        _Atomic(uint32_t) *life;
+        /* Written when the core is made, but for what a rebuild or weir_poll_fd() changes; read by every call. */
+        struct weir_life *life;
         int pid;         /* 0 unless life cannot tell a forked child */
         uint32_t size;   /* of the allocation that begins here, in bytes */
         uint64_t serial; /* that no other core of the process has or had */
         int eventfd;
-        _Atomic(int) sets[2];   /* the epoll sets; -1 for none. Two during a rebuild, see sets.c */
-        _Atomic(uint32_t) home; /* which of them new registrations go to */
-        _Atomic(int) outer;     /* what weir_poll_fd() returns, or -1 */
+        int set;                  /* the epoll set; a rebuild puts a new one on this number */
+        _Atomic(int) spare;       /* the number on which that is made, or -1: see sets.c */
+        _Atomic(uint32_t) moving; /* whether one is being made, see sets.h */
+        _Atomic(int) outer;       /* what weir_poll_fd() returns, or -1 */
+        _Atomic(bool) haunted;    /* some slot is, see ghost.h */
         struct weir_table fds;
         struct weir_table wakers;
 
         /* Written by every clone and release. */
-        _Alignas(WEIR_CACHE_LINE) _Atomic(uint32_t) references;
+        _Alignas(WEIR_CACHE_LINE) _Atomic(uint64_t) references;
 
         /* Written by whoever makes readiness known, and by the waiter. */
         _Alignas(WEIR_CACHE_LINE) struct weir_queue queue;
@@ -50,18 +52,24 @@ struct weir_registry {
         _Alignas(WEIR_CACHE_LINE) struct weir_epochs epochs;
 
         /* Guards the free wakers. Rank: below all others, nothing is called under it but the allocator. */
-        pthread_mutex_t waker_lock;
+        struct weir_lock waker_lock;
         uint32_t free_waker;  /* index + 1 of the first free one, chained through their tokens */
         uint32_t wakers_made; /* indexes ever used */
 
-        /* Guards outer, and the sets while they change. Rank: above the lock of a slot. Taken by weir_poll_fd() and rebuilds. */
-        pthread_mutex_t nest_lock;
+        /*
+         * Guards outer, spare and moving while they change. Rank: below the lock of a slot. Taken by weir_poll_fd(), rebuilds,
+         * and a registration that the set in the making cannot take.
+         */
+        struct weir_lock nest_lock;
+
+        /* Guards the readings of the set for ghosts. Rank: below the lock of a slot. Held while a file below /proc is read. */
+        struct weir_lock ghost_lock;
 };
 
 /* Whether the life is simply ALIVE. If not, the core may still be usable: weir_core_check() knows. */
 static inline bool weir_core_is_alive(const struct weir_registry *core) {
         /* relaxed: who must see the end of the poll synchronizes with its destroyer; a child is a copy */
-        return atomic_load_explicit(core->life, memory_order_relaxed) == LIFE_ALIVE;
+        return atomic_load_explicit(&core->life->state, memory_order_relaxed) == LIFE_ALIVE;
 }
 
 /* 0, -ECHILD or -ESHUTDOWN, for a life that is not simply ALIVE. */
@@ -82,8 +90,16 @@ int weir_core_create(uint32_t size, struct weir_registry **ret_core);
 void weir_core_ref(struct weir_registry *core);
 void weir_core_unref(struct weir_registry *core);
 
-/* Puts slots on the ready queue whose LINKED bit the caller set, and wakes the waiter if it sleeps. */
+/* Puts a slot on the ready queue whose LINKED bit the caller set, and wakes the waiter if it sleeps. */
 void weir_core_push(struct weir_registry *core, struct weir_slot *slot);
+/* The same of one that was in a batch, and comes before what is newer. */
+void weir_core_push_unread(struct weir_registry *core, struct weir_slot *slot);
+
+/* Whether an outer set watches. */
+static inline bool weir_core_is_nested(const struct weir_registry *core) {
+        /* relaxed: who nests the poll and then calls sees it */
+        return atomic_load_explicit(&core->outer, memory_order_relaxed) >= 0;
+}
 
 /* Writes to the eventfd. */
 void weir_core_signal(struct weir_registry *core);

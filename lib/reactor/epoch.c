@@ -19,9 +19,21 @@
 
 #include "epoch.h"
 
+#include "mutex.h"
+
 #include <errno.h>
 
 _Static_assert(_Alignof(struct weir_deferred) > GIVEN_FLAGS, "room for the flags");
+
+_Thread_local uint64_t weir_thread;
+
+uint64_t weir_thread_begin(void) {
+        static _Atomic(uint64_t) threads;
+
+        /* relaxed: only that it is unique counts */
+        weir_thread = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
+        return weir_thread;
+}
 
 void weir_epochs_init(struct weir_epochs *epochs) {
         atomic_init(&epochs->given, GIVEN_NO_BATCH);
@@ -31,10 +43,6 @@ void weir_epochs_init(struct weir_epochs *epochs) {
 
 static struct weir_deferred *top_of(uintptr_t given) {
         return (struct weir_deferred *)(given & ~GIVEN_FLAGS);
-}
-
-static const void *futex_of(const struct weir_epochs *epochs) {
-        return weir_sys_futex_of(&epochs->given, sizeof epochs->given);
 }
 
 /* Whether the caller has the lock now. */
@@ -47,23 +55,31 @@ static bool try_lock(struct weir_epochs *epochs) {
         return !(given & GIVEN_LOCKED);
 }
 
-static void lock(struct weir_epochs *epochs) {
-        uintptr_t given;
+static bool is_forked(const struct weir_epochs *epochs) {
+        /* relaxed: a child is a copy; its page reads 0 */
+        return !atomic_load_explicit(&epochs->life->state, memory_order_relaxed);
+}
+
+/* False: this process was forked while it waited. */
+static bool lock(struct weir_epochs *epochs) {
+        uint32_t unlocks;
 
         while (__builtin_expect(!try_lock(epochs), 0)) {
-                /*
-                 * relaxed: the unlock comes later in the order of this word and sees it, or came before, and then the kernel finds
-                 * another word, as it does if a function was given meanwhile
-                 */
-                given = atomic_fetch_or_explicit(&epochs->given, GIVEN_CONTENDED, memory_order_relaxed);
-                weir_sys_futex_wait(futex_of(epochs), (uint32_t)(given | GIVEN_FLAGS));
+                if (is_forked(epochs))
+                        return false;
+                /* PAIR(unlocks): before the mark, so it is not that of an unlock which sees the mark. */
+                unlocks = atomic_load_explicit(&epochs->life->unlocks, memory_order_acquire);
+                /* relaxed: the unlock comes later in the order of this word and sees the mark, or came before */
+                if (atomic_fetch_or_explicit(&epochs->given, GIVEN_CONTENDED, memory_order_relaxed) & GIVEN_LOCKED)
+                        weir_sys_futex_wait(&epochs->life->unlocks, unlocks, WEIR_FOREVER);
         }
         WEIR_YIELD();
+        return true;
 }
 
 static void wake_contender(struct weir_epochs *epochs, uintptr_t given) {
         if (given & GIVEN_CONTENDED)
-                weir_sys_futex_wake_all(futex_of(epochs));
+                weir_unlocked(epochs->life);
 }
 
 /* Gives up the lock, and leaves the stack. */
@@ -106,13 +122,13 @@ static void append_stack(struct weir_deferred_list *list, struct weir_deferred *
 
 /* ---------------------------------------------------------------- batches */
 
-void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
-        batch->owner = pthread_self();
-        /* relaxed: a hint */
-        atomic_store_explicit(&batch->reader, batch->owner, memory_order_relaxed);
+bool weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
+        /* relaxed: only this thread finds itself in it */
+        atomic_store_explicit(&batch->owner, weir_thread ? weir_thread : weir_thread_begin(), memory_order_relaxed);
         batch->newer = NULL;
         batch->deferred.first = NULL;
-        lock(epochs);
+        if (!lock(epochs))
+                return false;
         batch->number = ++epochs->number;
         batch->older = epochs->newest;
         epochs->newest = batch;
@@ -128,13 +144,17 @@ void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch) {
                 unlock_with(epochs, 0);
         }
         WEIR_YIELD();
+        return true;
 }
 
 void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
                        struct weir_deferred_list *due) {
         bool wake;
 
-        lock(epochs);
+        if (!lock(epochs)) {
+                batch->number = 0;
+                return;
+        }
         if (batch->newer)
                 batch->newer->older = batch->older;
         else
@@ -150,16 +170,16 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
         epochs->counts.stale += counts->stale;
         epochs->counts.wakes += counts->wakes;
         epochs->counts.requeued += counts->requeued;
-        /* relaxed, and no single step: under the lock; the kernel compares the value alone */
-        atomic_store_explicit(&epochs->closed, atomic_load_explicit(&epochs->closed, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
         wake = epochs->sleepers;
+        if (wake)
+                /* relaxed: under the lock; the kernel compares the value alone */
+                atomic_fetch_add_explicit(&epochs->life->closed, 1, memory_order_relaxed);
         if (epochs->newest)
                 unlock(epochs);
         else
                 append_stack(due, unlock_with(epochs, GIVEN_NO_BATCH));
         if (wake)
-                weir_sys_futex_wake_all(&epochs->closed);
+                weir_sys_futex_wake_all(&epochs->life->closed);
 }
 
 bool weir_epochs_defer(struct weir_epochs *epochs, struct weir_deferred *node) {
@@ -187,7 +207,10 @@ void weir_epochs_defer_since(struct weir_epochs *epochs, struct weir_deferred *s
                              struct weir_deferred_list *due) {
         struct weir_batch *batch;
 
-        lock(epochs);
+        if (!lock(epochs)) {
+                append_stack(due, stack);
+                return;
+        }
         /* Not to a batch that was opened since: its reader may wait for the functions. */
         batch = epochs->newest;
         while (batch && batch->number > since)
@@ -197,12 +220,9 @@ void weir_epochs_defer_since(struct weir_epochs *epochs, struct weir_deferred *s
 }
 
 static bool may_not_wait(struct weir_epochs *epochs) {
-        pthread_t self = pthread_self();
-
         for (struct weir_batch *batch = epochs->oldest; batch; batch = batch->newer)
                 /* relaxed: if it is this thread, this thread wrote it */
-                if (pthread_equal(batch->owner, self) ||
-                    pthread_equal(atomic_load_explicit(&batch->reader, memory_order_relaxed), self))
+                if (atomic_load_explicit(&batch->owner, memory_order_relaxed) == weir_thread)
                         return true;
         return false;
 }
@@ -215,30 +235,33 @@ static bool has_passed(struct weir_epochs *epochs, weir_epoch epoch) {
 int weir_epochs_synchronize(struct weir_epochs *epochs) {
         weir_epoch epoch;
         uint32_t closed;
-        bool refused;
 
-        lock(epochs);
-        refused = may_not_wait(epochs);
-        epoch = epochs->number;
-        if (!refused)
-                ++epochs->sleepers;
-        while (!refused && !has_passed(epochs, epoch)) {
-                /* relaxed: under the lock */
-                closed = atomic_load_explicit(&epochs->closed, memory_order_relaxed);
+        if (!lock(epochs))
+                return -ECHILD;
+        if (may_not_wait(epochs)) {
                 unlock(epochs);
-                weir_sys_futex_wait(&epochs->closed, closed);
-                lock(epochs);
+                return -EDEADLK;
         }
-        if (!refused)
-                --epochs->sleepers;
+        epoch = epochs->number;
+        ++epochs->sleepers;
+        while (!has_passed(epochs, epoch)) {
+                /* relaxed: under the lock */
+                closed = atomic_load_explicit(&epochs->life->closed, memory_order_relaxed);
+                unlock(epochs);
+                weir_sys_futex_wait(&epochs->life->closed, closed, WEIR_FOREVER);
+                if (is_forked(epochs) || !lock(epochs))
+                        return -ECHILD;
+        }
+        --epochs->sleepers;
         unlock(epochs);
-        return refused ? -EDEADLK : 0;
+        return 0;
 }
 
 weir_epoch weir_epochs_now(struct weir_epochs *epochs) {
         weir_epoch now;
 
-        lock(epochs);
+        if (!lock(epochs))
+                return 0;
         now = epochs->number;
         unlock(epochs);
         return now;
@@ -247,14 +270,20 @@ weir_epoch weir_epochs_now(struct weir_epochs *epochs) {
 bool weir_epochs_passed(struct weir_epochs *epochs, weir_epoch epoch) {
         bool passed;
 
-        lock(epochs);
+        if (!lock(epochs))
+                return true;
         passed = has_passed(epochs, epoch);
         unlock(epochs);
         return passed;
 }
 
 void weir_epochs_count(struct weir_epochs *epochs, struct weir_counts *ret_counts, uint64_t *ret_open) {
-        lock(epochs);
+        struct weir_counts none = { 0 };
+
+        *ret_counts = none;
+        *ret_open = 0;
+        if (!lock(epochs))
+                return;
         ret_counts->events = epochs->counts.events;
         ret_counts->stale = epochs->counts.stale;
         ret_counts->wakes = epochs->counts.wakes;

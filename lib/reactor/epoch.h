@@ -38,10 +38,12 @@
  * NO_BATCH when the list is empty, and only then.
  */
 
-#include <pthread.h>
-
 #include "sys.h"
 #include <weir/weir.h>
+
+/* A number that no other thread of the process has or had, or 0: then weir_thread_begin() gives one. */
+extern _Thread_local uint64_t weir_thread __attribute__((tls_model("initial-exec")));
+uint64_t weir_thread_begin(void);
 
 /* A list of stacks: a stack is linked by next from its newest function on, the list by more from one top to another. */
 struct weir_deferred_list {
@@ -51,9 +53,8 @@ struct weir_deferred_list {
 struct weir_batch {
         struct weir_batch *newer, *older;
         struct weir_deferred_list deferred;
-        uint64_t number;           /* 0 while closed */
-        pthread_t owner;           /* the thread that waited */
-        _Atomic(pthread_t) reader; /* a thread that took the batch over and reads it; a hint for -EDEADLK alone */
+        uint64_t number;         /* 0 while closed */
+        _Atomic(uint64_t) owner; /* the thread that waited, or read last: its weir_thread(); for -EDEADLK alone */
 };
 
 struct weir_counts {
@@ -67,6 +68,7 @@ struct weir_counts {
 
 struct weir_epochs {
         _Atomic(uintptr_t) given;
+        struct weir_life *life; /* whose words are slept on */
 
         /*
          * LOCKED guards all below. Rank: below the lock of a slot; held for a few instructions, never over a call of the
@@ -76,15 +78,18 @@ struct weir_epochs {
         uint64_t number; /* of the newest batch that was ever opened */
         uint64_t open;
         unsigned sleepers;         /* in weir_epochs_synchronize() */
-        _Atomic(uint32_t) closed;  /* batches, counted for the sleepers */
         struct weir_counts counts; /* of closed batches */
 };
 
 void weir_epochs_init(struct weir_epochs *epochs);
 
-void weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch);
+/* Opens a batch, owned by this thread. False: this process was forked meanwhile. */
+bool weir_epochs_open(struct weir_epochs *epochs, struct weir_batch *batch);
 
-/* Closes a batch; its counts are added up. What is due for that is added to the list: the caller runs it. */
+/*
+ * Closes a batch; its counts are added up. What is due for that is added to the list: the caller runs it. If this process was
+ * forked meanwhile, only the batch is closed.
+ */
 void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, const struct weir_counts *counts,
                        struct weir_deferred_list *due);
 
@@ -98,7 +103,7 @@ void weir_epochs_defer_since(struct weir_epochs *epochs, struct weir_deferred *s
 /* Adds a list to another one. */
 void weir_deferred_append(struct weir_deferred_list *list, const struct weir_deferred_list *more);
 
-/* 0, or -EDEADLK to a thread that owns or reads an open batch. */
+/* 0, -EDEADLK to the owner of an open batch, or -ECHILD if this process was forked meanwhile. */
 int weir_epochs_synchronize(struct weir_epochs *epochs);
 weir_epoch weir_epochs_now(struct weir_epochs *epochs);
 bool weir_epochs_passed(struct weir_epochs *epochs, weir_epoch epoch);

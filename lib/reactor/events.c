@@ -8,6 +8,7 @@
 
 #include "events.h"
 
+#include "registry.h"
 #include "run.h"
 
 #include <limits.h>
@@ -44,24 +45,22 @@ void weir_events_attach(struct weir_events *events, struct weir_registry *core) 
                 weir_core_unref(former);
 }
 
-void weir_events_open(struct weir_events *events, unsigned count) {
+bool weir_events_open(struct weir_events *events, unsigned count) {
         events->count = count;
         events->cursor = 0;
         events->counts.events = events->counts.stale = events->counts.wakes = events->counts.requeued = 0;
-        weir_epochs_open(&events->core->epochs, &events->batch);
+        return weir_epochs_open(&events->core->epochs, &events->batch);
 }
 
-/* What was fetched and not read must come again. The kernel brings level-triggered readiness by itself. */
+/* What was fetched and not read must come again, and before what is newer. */
 static void requeue(struct weir_events *events) {
         for (; events->cursor < events->count; ++events->cursor) {
                 const struct epoll_event *entry = &events->entries[events->cursor];
                 struct weir_slot *slot = weir_core_slot(events->core, entry->data.u64);
 
-                if (!slot || (entry->data.u64 & DATA_LEVEL && entry->events))
-                        continue;
-                if (weir_slot_offer(slot, entry->data.u64, entry->events)) {
+                if (slot && weir_slot_offer(slot, entry->data.u64, entry->events)) {
                         ++events->counts.requeued;
-                        weir_core_push(events->core, slot);
+                        weir_core_push_unread(events->core, slot);
                 }
         }
 }
@@ -104,22 +103,27 @@ static __attribute__((noinline)) bool next_of_any_kind(struct weir_events *event
         /* A closed batch has nothing left to read. */
         if (events->cursor == events->count || weir_core_check(events->core) < 0)
                 return false;
-        /* relaxed: a hint for weir_synchronize() */
-        atomic_store_explicit(&events->batch.reader, pthread_self(), memory_order_relaxed);
+        /* relaxed: as in weir_epochs_open() */
+        atomic_store_explicit(&events->batch.owner, weir_thread ? weir_thread : weir_thread_begin(),
+                              memory_order_relaxed);
         while (events->cursor < events->count) {
                 const struct epoll_event *entry = &events->entries[events->cursor++];
                 uint64_t data = entry->data.u64;
                 struct weir_slot *slot = weir_core_slot(events->core, data);
+                enum weir_verdict verdict;
 
                 if (!slot)
                         continue;
-                if (weir_slot_take(slot, data, entry->events, ret_event)) {
+                verdict = weir_slot_take(slot, data, entry->events, ret_event);
+                if (verdict == WEIR_STANDS) {
                         ++events->counts.events;
                         events->counts.wakes += !!(data & DATA_WAKER);
                         WEIR_PROBE(4, event, events->core, (int)slot->name, ret_event->token, ret_event->readiness);
                         return true;
                 }
-                if (weir_slot_is_stale(slot, data)) {
+                if (verdict == WEIR_AGAIN)
+                        weir_registry_hush(events->core, slot, data);
+                if (verdict == WEIR_STALE) {
                         ++events->counts.stale;
                         WEIR_PROBE(3, stale, events->core, (int)(data & (DATA_WAKER | DATA_INDEX)), entry->events);
                 }
@@ -128,14 +132,16 @@ static __attribute__((noinline)) bool next_of_any_kind(struct weir_events *event
 }
 
 /*
- * What most entries are: not the first of a batch, plain, of a poll that is alive. It calls nothing, so that it saves no register.
- * The slot of one that follows is brought into the cache: with many descriptors it is not there.
+ * What most entries are: plain, of a poll that is alive, read by the thread that read the one before. It calls nothing, so that
+ * it saves no register. The slot of one that follows is brought into the cache: with many descriptors it is not there.
  */
 static inline bool next_plain(struct weir_events *events, struct weir_event *ret_event) {
         const struct epoll_event *entry;
         struct weir_slot *slot;
 
-        if (!events || !ret_event || events->cursor == 0 || events->cursor == events->count ||
+        /* relaxed: if it is this thread, this thread wrote it */
+        if (!events || !ret_event || events->cursor == events->count ||
+            atomic_load_explicit(&events->batch.owner, memory_order_relaxed) != weir_thread ||
             !weir_core_is_alive(events->core))
                 return false;
         entry = &events->entries[events->cursor];

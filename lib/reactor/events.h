@@ -21,8 +21,11 @@ static inline bool weir_events_is_open(const struct weir_events *events) {
         return events->batch.number;
 }
 
-/* Makes count entries a batch of core, owned by this thread. The object is closed and belongs to the core. */
-void weir_events_open(struct weir_events *events, unsigned count);
+/*
+ * Makes count entries a batch of core, owned by this thread. The object is closed and belongs to the core. False: this process
+ * was forked meanwhile.
+ */
+bool weir_events_open(struct weir_events *events, unsigned count);
 
 /* Lets go of the core it was used with before, and holds core. The object is closed. */
 void weir_events_attach(struct weir_events *events, struct weir_registry *core);

@@ -61,6 +61,7 @@ static void add_interest(struct text *text, weir_interest interest) {
         static const struct name names[] = {
                 { WEIR_READABLE, "readable" }, { WEIR_PRIORITY, "priority" }, { WEIR_WRITABLE, "writable" },
                 { WEIR_LEVEL, "level" },       { WEIR_ONESHOT, "oneshot" },   { WEIR_EXCLUSIVE, "exclusive" },
+                { WEIR_HELD, "held" },
         };
 
         add_names(text, interest, names, sizeof names / sizeof names[0]);
@@ -123,9 +124,11 @@ static void add_slot(struct weir_slot *slot, uint64_t word, uint32_t fd, void *u
         text_add(text, "%6" PRIu32 "  0x%016" PRIx64 "  ", fd,
                  atomic_load_explicit(&slot->token, memory_order_relaxed));
         add_interest(text, interest);
-        if (mode == SLOT_ONESHOT) {
+        if (mode == SLOT_ONESHOT && word & SLOT_ARMED) {
                 text_add(text, "  armed=");
-                add_interest(text, (weir_interest)((word & SLOT_ARMED) >> SLOT_ARMED_SHIFT));
+                add_interest(text, (weir_interest)((word & SLOT_DIRECTIONS) >> SLOT_ARMED_SHIFT));
+        } else if (mode == SLOT_ONESHOT) {
+                text_add(text, "  owned");
         }
         if (word & SLOT_READY) {
                 text_add(text, "  pending=");

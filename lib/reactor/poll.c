@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The poll: its making and end, and the wait. One thread at a time holds the role and fills a batch from two sources: the
- * kernel, and the ready queue. Each gets the first place every other time, so neither starves the other. What the kernel
- * reports is looked at until the first entry that stands; a fetch in which none does is not shown to the caller.
- * Read weir_poll_wait(), then fill().
+ * The poll: its making and end, and the wait. One thread at a time holds the role and fills a batch: first with what was left
+ * unread in batches before, then from the ready queue and the kernel, of which each comes first where the other one filled the
+ * batch before. What the kernel reports is looked at until the first entry that stands; a fetch in which none does is not shown
+ * to the caller. Read weir_poll_wait(), then fill().
  */
 
 #include "poll.h"
 
 #include "events.h"
+#include "registry.h"
 #include "sets.h"
 
-#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_S  INT64_C(1000000000)
+#define NS_PER_MS INT64_C(1000000)
 
 /* ---------------------------------------------------------------- making and end */
 
@@ -25,7 +27,7 @@ int weir_poll_create(struct weir_poll **ret_poll) {
         r = weir_core_create(sizeof **ret_poll, &core);
         if (r < 0)
                 return r;
-        r = weir_sets_watch_eventfd(core, weir_sets_current(core));
+        r = weir_sets_watch_eventfd(core, core->set);
         if (r < 0) {
                 weir_core_unref(core);
                 return r;
@@ -46,7 +48,7 @@ void weir_poll_destroy(struct weir_poll *poll) {
                 return;
         if (!weir_core_is_forked(core)) {
                 /* relaxed: who must see it synchronizes with the caller */
-                atomic_store_explicit(core->life, LIFE_SHUT, memory_order_relaxed);
+                atomic_store_explicit(&core->life->state, LIFE_SHUT, memory_order_relaxed);
                 weir_queue_shut(&core->queue);
                 weir_core_signal(core);
                 WEIR_YIELD();
@@ -68,26 +70,13 @@ static void set_entry(struct epoll_event *entry, uint32_t events, uint64_t data)
         entry->data.u64 = data;
 }
 
-/* Takes from the ready queue what may be handed out. Returns how many entries were filled. */
-static unsigned fill_from_queue(struct weir_poll *poll, struct epoll_event *entries, unsigned capacity) {
-        struct weir_slot *slot = weir_queue_take(&poll->core.queue);
+/* Fills entries from a list, as long as there is room. Returns how many. */
+static unsigned fill_from(struct weir_ready_list *list, struct epoll_event *entries, unsigned capacity) {
         unsigned count = 0;
 
-        if (slot) {
-                if (poll->pending)
-                        poll->last_pending->next = slot;
-                else
-                        poll->pending = slot;
-                while (slot->next)
-                        slot = slot->next;
-                poll->last_pending = slot;
-        }
-        while (poll->pending && count < capacity) {
-                uint64_t data;
+        while (list->first && count < capacity) {
+                uint64_t data = weir_slot_unlink(weir_ready_list_pop(list)); /* from here on it may be linked again */
 
-                slot = poll->pending;
-                poll->pending = slot->next;
-                data = weir_slot_unlink(slot); /* from here on it may be linked again */
                 if (data)
                         set_entry(&entries[count++], 0, data);
         }
@@ -107,122 +96,190 @@ static unsigned drop_marks(struct epoll_event *entries, unsigned count) {
         return count;
 }
 
-/* What a round of the wait found out besides its entries. */
-struct round {
-        bool full;  /* the kernel may have more */
-        bool ghost; /* a ghost showed itself */
+/*
+ * What a wait has found out so far, besides its entries. The kernel brings level-triggered entries in turn, and with little room
+ * one at a time: who drops them all must know when the turn is over. It is when one comes again that was remembered; that is
+ * another one after each twice as many, for a remembered one may come no more.
+ */
+struct finding {
+        struct weir_slot *locked; /* of a level-triggered entry that was dropped in the last round */
+        bool ghost;               /* one showed itself in the last round */
+        bool full;                /* the kernel may have more than it gave in the last round */
+        bool turned;              /* an entry that was dropped came again */
+        uint64_t remembered;
+        unsigned dropped, remember_at;
 };
 
-/*
- * Both sets, after a rebuild that could not be finished. A ghost is in the older one: no sleep is possible then, see
- * wait_for_batch(). Apart from fill(), so that nothing but the call of the kernel stands between that and its caller.
- */
-static __attribute__((cold, noinline)) int fetch_from_both(struct weir_poll *poll, struct epoll_event *entries,
-                                                           unsigned capacity) {
-        int current = weir_sets_current(&poll->core), older = weir_sets_older(&poll->core), first, second;
-
-        poll->older_first = !poll->older_first;
-        first = weir_sys_epoll_wait(poll->older_first ? older : current, entries, capacity, 0);
-        if (first < 0 || (unsigned)first == capacity)
-                return first;
-        second = weir_sys_epoll_wait(poll->older_first ? current : older, entries + first, capacity - (unsigned)first,
-                                     0);
-        return second > 0 ? first + second : first;
+static void note_level(struct finding *finding, uint64_t data) {
+        finding->turned |= data == finding->remembered;
+        if (++finding->dropped >= finding->remember_at) {
+                finding->remembered = data;
+                finding->remember_at = 2 * finding->dropped;
+        }
 }
 
-/* Takes out what need not be handed out: the mark of the eventfd, and entries until the first that stands. Returns the rest. */
-static unsigned sift(struct weir_poll *poll, struct epoll_event *entries, unsigned count, struct round *round) {
-        count = drop_marks(entries, count);
-        while (count) {
-                uint64_t data = entries[0].data.u64;
-                struct weir_slot *slot = weir_core_slot(&poll->core, data);
+/* Deals with what is known of an entry. Returns whether it is to be handed out. */
+static bool stands(struct weir_poll *poll, struct epoll_event *entry, struct finding *finding) {
+        uint64_t data = entry->data.u64;
+        struct weir_slot *slot = weir_core_slot(&poll->core, data);
+        enum weir_verdict verdict;
 
-                if (slot && weir_slot_peek(slot, data, entries[0].events, &round->ghost))
-                        break;
-                if (slot && weir_slot_is_stale(slot, data)) {
-                        weir_poll_count(&poll->stale);
-                        WEIR_PROBE(3, stale, poll, (int)(data & (DATA_WAKER | DATA_INDEX)), entries[0].events);
-                }
+        if (!slot)
+                return false;
+        verdict = weir_slot_peek(slot, data, entry->events);
+        switch (verdict) {
+        case WEIR_STANDS:
+                return true;
+        case WEIR_AGAIN:
+                weir_registry_hush(&poll->core, slot, data);
+                break;
+        case WEIR_LOCKED:
+                finding->locked = slot;
+                break;
+        case WEIR_GHOST:
+        case WEIR_STALE:
+                finding->ghost |= verdict == WEIR_GHOST;
+                weir_poll_count(&poll->stale);
+                WEIR_PROBE(3, stale, poll, (int)(data & (DATA_WAKER | DATA_INDEX)), entry->events);
+                break;
+        case WEIR_KEPT:
+                break;
+        }
+        if (data & DATA_LEVEL)
+                note_level(finding, data);
+        return false;
+}
+
+/* Takes out what need not be handed out: entries until the first that stands. Returns the rest. */
+static unsigned sift(struct weir_poll *poll, struct epoll_event *entries, unsigned count, struct finding *finding) {
+        while (count && !stands(poll, &entries[0], finding)) {
                 --count;
                 set_entry(&entries[0], entries[count].events, entries[count].data.u64);
         }
         return count;
 }
 
+/*
+ * Takes out what an entry from the ready queue tells, too, which is in this batch or in another one that is open: a registration
+ * does not speak twice. Returns the rest.
+ */
+static __attribute__((noinline)) unsigned join(struct weir_poll *poll, struct epoll_event *entries, unsigned count) {
+        for (unsigned i = 0; i < count;) {
+                uint64_t data = entries[i].data.u64;
+                struct weir_slot *slot = weir_core_slot(&poll->core, data);
+
+                if (!slot || !weir_slot_join(slot, data, entries[i].events)) {
+                        ++i;
+                        continue;
+                }
+                --count;
+                set_entry(&entries[i], entries[count].events, entries[count].data.u64);
+        }
+        return count;
+}
+
 /* One round: sleeps no longer than timeout, and fills the entries. Returns how many, or a negative errno. */
-static int fill(struct weir_poll *poll, struct weir_events *events, int64_t timeout, struct round *round) {
+static int fill(struct weir_poll *poll, struct weir_events *events, int64_t timeout, struct finding *finding) {
         struct weir_queue *queue = &poll->core.queue;
-        bool queue_first = poll->queue_first;
-        unsigned count = 0;
+        bool kernel_first = poll->kernel_first;
+        unsigned count;
         int r = 0;
 
-        if (queue_first)
-                count = fill_from_queue(poll, events->entries, events->capacity);
+        finding->locked = NULL;
+        finding->ghost = finding->full = false;
+        weir_queue_take(queue, &poll->unread, &poll->newer);
+        count = fill_from(&poll->unread, events->entries, events->capacity);
+        if (!kernel_first)
+                count += fill_from(&poll->newer, events->entries + count, events->capacity - count);
         if (count < events->capacity) {
-                bool at_hand = count || poll->pending;
-                bool sleep = timeout && !at_hand && weir_queue_park(queue);
                 unsigned room = events->capacity - count;
+                bool sleep = timeout && !count && !poll->newer.first && weir_queue_park(queue);
 
                 WEIR_YIELD();
-                if (__builtin_expect(weir_sets_older(&poll->core) < 0, 1))
-                        r = weir_sys_epoll_wait(weir_sets_current(&poll->core), events->entries + count, room,
-                                                sleep ? timeout : 0);
-                else
-                        r = fetch_from_both(poll, events->entries + count, room);
+                r = weir_sys_epoll_wait(poll->core.set, events->entries + count, room, sleep ? timeout : 0);
                 if (r > 0) {
-                        round->full = (unsigned)r == room;
-                        r = (int)sift(poll, events->entries + count, (unsigned)r, round);
-                        count += (unsigned)r;
+                        unsigned fetched = (unsigned)r;
+
+                        finding->full = fetched == room;
+                        fetched = drop_marks(events->entries + count, fetched);
+                        if (count)
+                                fetched = join(poll, events->entries + count, fetched);
+                        count += sift(poll, events->entries + count, fetched, finding);
+                        r = 0;
                 }
         }
         /* Also when there is no room: from now on a wake needs no system call. */
-        count += fill_from_queue(poll, events->entries + count, events->capacity - count);
-        poll->queue_first = !queue_first && poll->pending;
+        weir_queue_take(queue, &poll->unread, &poll->newer);
+        count += fill_from(&poll->unread, events->entries + count, events->capacity - count);
+        count += fill_from(&poll->newer, events->entries + count, events->capacity - count);
+        poll->kernel_first = !kernel_first && count == events->capacity;
         return count ? (int)count : r;
 }
 
-static int64_t deadline_of(int64_t timeout) {
-        int64_t now = weir_sys_now();
-
-        return timeout < WEIR_FOREVER - now ? now + timeout : WEIR_FOREVER;
+/* The longest sleep for the sake of another thread's call. */
+static int64_t a_while(int64_t timeout) {
+        return timeout < NS_PER_MS ? timeout : NS_PER_MS;
 }
 
-static int wait_for_batch(struct weir_poll *poll, struct weir_events *events, int64_t timeout) {
+/* Gets rid of a ghost. False: it stays for now; that is tried again, but not all the time. */
+static bool cure(struct weir_poll *poll, int64_t timeout) {
+        int64_t now = weir_sys_now();
+
+        if (now < poll->cure_after)
+                return false;
+        if (weir_sets_rebuild(&poll->core, a_while(timeout)))
+                return true;
+        poll->cure_after = now + NS_PER_S;
+        return false;
+}
+
+/*
+ * Nothing was to be handed out, though there was something: sleeps for as long as a registration is being changed, or a while.
+ * 0, or a negative errno.
+ */
+static int sleep_beside(struct weir_poll *poll, const struct finding *finding, int64_t timeout) {
+        return finding->locked ? weir_slot_await(poll->core.life, finding->locked, a_while(timeout))
+                               : weir_sys_nap(a_while(timeout));
+}
+
+/* Waits until the moment, or for WEIR_FOREVER, or, if timeout is 0, not at all. */
+static int wait_for_batch(struct weir_poll *poll, struct weir_events *events, int64_t timeout, int64_t moment) {
         struct weir_registry *core = &poll->core;
-        bool timed = timeout != 0 && timeout != WEIR_FOREVER;
-        int64_t deadline = timed ? deadline_of(timeout) : 0;
+        const struct finding nothing = { .remember_at = 1 };
+        struct finding finding = nothing;
 
         for (;;) {
-                struct round round;
-                bool again;
+                bool spoilt;
                 int r;
 
-                round.full = round.ghost = false;
-                r = fill(poll, events, timeout, &round);
+                if (weir_queue_take_interrupt(&core->queue))
+                        return -EINTR;
+                r = fill(poll, events, timeout, &finding);
                 /* A signal handler may have forked in the sleep. */
                 if (weir_core_is_forked(core))
                         return -ECHILD;
-                again = round.full;
-                if ((round.ghost || weir_sets_older(core) >= 0) && !weir_sets_rebuild(core)) {
-                        /* For lack of memory or descriptors the ghost stays, and no sleep is possible: do not spin. */
-                        if (r == 0 && timeout != 0)
-                                r = weir_sys_nap();
-                        again = false;
-                }
+                /* Not beside what stands: a cure may end it, and a ghost costs no more than an entry then. */
+                spoilt = r == 0 && finding.ghost && !cure(poll, timeout);
                 /* Also when the poll was destroyed before the fetch: that did not sleep then, weir_queue_park(). */
                 if (weir_queue_is_shut(&core->queue))
                         return -ESHUTDOWN;
                 if (r > 0)
-                        weir_events_open(events, (unsigned)r);
-                if (r != 0)
+                        return weir_events_open(events, (unsigned)r) ? r : -ECHILD;
+                if (r < 0)
                         return r;
-                if (timed) {
+                if (finding.full && !finding.turned)
+                        continue;
+                if (timeout != 0 && timeout != WEIR_FOREVER) {
                         int64_t now = weir_sys_now();
 
-                        timeout = now < deadline ? deadline - now : 0;
+                        timeout = now < moment ? moment - now : 0;
                 }
-                if (timeout == 0 && !again)
-                        return 0;
+                if (timeout == 0)
+                        return weir_queue_take_interrupt(&core->queue) ? -EINTR : 0;
+                r = finding.locked || spoilt ? sleep_beside(poll, &finding, timeout) : 0;
+                if (r < 0)
+                        return r;
+                finding = nothing;
         }
 }
 
@@ -243,8 +300,8 @@ static void leave(struct weir_poll *poll) {
         struct weir_registry *core = &poll->core;
         uint32_t role;
 
-        /* What was left of the queue must keep an outer set awake: the edge that announced it may be spent. Not a parent's. */
-        if (poll->pending && weir_queue_is_nested(&core->queue) && !weir_core_is_forked(core))
+        /* What is left must keep an outer set awake: the edge that announced it may be spent. Not a parent's. */
+        if (!weir_core_is_forked(core) && weir_queue_leave(&core->queue, poll->unread.first || poll->newer.first))
                 weir_core_signal(core);
         WEIR_YIELD();
         /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */
@@ -253,22 +310,26 @@ static void leave(struct weir_poll *poll) {
                 weir_core_unref(core);
 }
 
-int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const struct timespec *timeout) {
+/* 0, or a negative errno: then nothing was touched. */
+static int enter(struct weir_poll *poll) {
         uint32_t role = 0;
-        int64_t ns;
-        int r;
+        int r = weir_core_check(&poll->core);
 
-        if (!poll || !events || !nanoseconds(timeout, &ns))
-                return -EINVAL;
-        r = weir_core_check(&poll->core);
         if (r < 0)
                 return r;
         /* PAIR(role): leave() of the former waiter. */
         if (!atomic_compare_exchange_strong_explicit(&poll->role, &role, ROLE_HELD, memory_order_acquire,
                                                      memory_order_relaxed))
                 return role & ROLE_GONE ? -ESHUTDOWN : -EBUSY;
+        weir_queue_enter(&poll->core.queue);
+        return 0;
+}
 
-        WEIR_PROBE(2, wait_begin, poll, ns);
+/* moment is looked at unless timeout is 0 or WEIR_FOREVER. */
+static int wait_in_role(struct weir_poll *poll, struct weir_events *events, int64_t timeout, int64_t moment) {
+        int r = 0;
+
+        WEIR_PROBE(2, wait_begin, poll, timeout);
         /* A function that runs because of the close may fill the object again, and may fork. */
         while (r == 0 && weir_events_is_open(events)) {
                 weir_events_clear(events);
@@ -276,12 +337,53 @@ int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const str
         }
         if (r == 0) {
                 weir_events_attach(events, &poll->core);
-                r = wait_for_batch(poll, events, ns);
+                r = wait_for_batch(poll, events, timeout, moment);
         }
         weir_poll_count(&poll->waits);
         WEIR_PROBE(2, wait_return, poll, r);
         leave(poll);
         return r;
+}
+
+int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const struct timespec *timeout) {
+        int64_t ns, now;
+        int r;
+
+        if (!poll || !events || !nanoseconds(timeout, &ns))
+                return -EINVAL;
+        r = enter(poll);
+        if (r < 0)
+                return r;
+        now = ns != 0 && ns != WEIR_FOREVER ? weir_sys_now() : 0;
+        return wait_in_role(poll, events, ns, ns < WEIR_FOREVER - now ? now + ns : WEIR_FOREVER);
+}
+
+int weir_poll_wait_until(struct weir_poll *poll, struct weir_events *events, weir_time moment) {
+        int64_t now;
+        int r;
+
+        if (!poll || !events || moment < 0)
+                return -EINVAL;
+        r = enter(poll);
+        if (r < 0)
+                return r;
+        if (moment == WEIR_NEVER)
+                return wait_in_role(poll, events, WEIR_FOREVER, moment);
+        now = weir_sys_now();
+        return wait_in_role(poll, events, now < moment ? moment - now : 0, moment);
+}
+
+int weir_poll_interrupt(struct weir_poll *poll) {
+        int r;
+
+        if (!poll)
+                return -EINVAL;
+        r = weir_core_check(&poll->core);
+        if (r < 0)
+                return r;
+        if (weir_queue_interrupt(&poll->core.queue))
+                weir_core_signal(&poll->core);
+        return 0;
 }
 
 /* ---------------------------------------------------------------- nesting */

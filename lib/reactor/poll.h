@@ -16,9 +16,10 @@ struct weir_poll {
         _Alignas(WEIR_CACHE_LINE) _Atomic(uint32_t) role;
 
         /* Touched only by the holder of the role, but for the counts, which others may read. */
-        struct weir_slot *pending, *last_pending; /* taken from the ready queue, and still LINKED */
-        bool queue_first;                         /* the queue's turn to fill the batch */
-        bool older_first;                         /* the older set's turn, when there are two */
+        struct weir_ready_list unread,
+                newer;      /* taken from the ready queue, and still LINKED: left in a batch, and the rest */
+        bool kernel_first;  /* the kernel's turn to fill the batch before what is newer */
+        int64_t cure_after; /* the moment before which no cure of a ghost is tried again */
         _Atomic(uint64_t) waits;
         _Atomic(uint64_t) stale;
 };

@@ -15,6 +15,7 @@
  *   register     registry, fd, token, interest, result  the kernel was asked; its events come after this
  *   reregister   registry, fd, token, interest, result  the same
  *   rearm        registry, fd, directions, result       done; an event that it allows may have come before this
+ *   disarm       registry, fd                           done: the caller is the owner
  *   retoken      registry, fd, token                    done
  *   deregister   registry, fd                           done: none of its events comes after this
  *

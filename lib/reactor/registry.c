@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The calls about descriptors. Each takes the lock of the descriptor's slot, except the fast path of weir_rearm(), which
- * is one compare-and-swap. Read weir_deregister() first.
+ * The calls about descriptors. Each takes the lock of the descriptor's slot, except the fast path of weir_rearm() and
+ * weir_disarm(), which are one compare-and-swap. Read weir_deregister() first.
  *
  * The order of things:
  *   deregister            new generation (ends the registration), then EPOLL_CTL_DEL, then the return.
@@ -10,25 +10,52 @@
  *                         the old registration is made invalid, then the token is stored, then the new generation comes
  *                         with all its flags, in the step that gives up the lock. So an event that matches the slot's
  *                         generation always finds the token it belongs to; one that is fetched before is early, slot.c.
- *   rearm, new direction  EPOLL_CTL_MOD in the same generation, then asked and armed.
+ *   rearm, the long way   EPOLL_CTL_MOD with the turn to come, which then begins, armed.
+ *
+ * One-shots. The kernel is asked once, edge-triggered, for the directions that were named so far; readiness that comes while a
+ * thread owns the descriptor is latched, and the rearm looks at it. That spares a call for each turn, but each edge wakes the
+ * waiter in vain. So where more than one comes to an owner, or some comes again in a later turn, the kernel's own one-shot
+ * serves for the next QUIET turns, at the cost of one EPOLL_CTL_MOD each; then latching is tried once more:
+ *
+ *   latching --- weir_registry_hush(), or rearm with readiness latched a second time ---> quiet: ASK, quiet = QUIET
+ *      ^                                                                                    |
+ *      +-------------------------- the rearm that finds quiet = 0 -----------------------+
+ *
+ * ASK alone, after a hang-up was told, has the next rearm ask, and no more. If the same comes again it stays at that, until
+ * another direction is named: the end that a writer was told of is told to the reader, too.
  */
 
 #include "registry.h"
 
+#include "ghost.h"
 #include "run.h"
+#include "sets.h"
 
 #define DIRECTIONS (WEIR_READABLE | WEIR_PRIORITY | WEIR_WRITABLE)
-#define MODES      (WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE)
+#define MODES      (WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE | WEIR_HELD)
+
+/* Of so many turns and one, one is tried without the kernel: it may cost two waits and a call more. */
+#define QUIET 60
+
+/* What slot->quiet reads besides the turns that are left. */
+#define QUIET_TURNS 0x7f
+#define QUIET_MET   0x80 /* readiness was latched in an earlier turn */
 
 _Static_assert(WEIR_READABLE == EPOLLIN && WEIR_PRIORITY == EPOLLPRI && WEIR_WRITABLE == EPOLLOUT,
                "directions are used as epoll bits");
 
 static bool is_valid(weir_interest interest) {
-        if (interest & ~(DIRECTIONS | MODES) || !(interest & DIRECTIONS))
+        if (interest & ~(DIRECTIONS | MODES))
                 return false;
         if (interest & WEIR_EXCLUSIVE)
-                return !(interest & (WEIR_ONESHOT | WEIR_PRIORITY));
+                return interest & DIRECTIONS && !(interest & (WEIR_ONESHOT | WEIR_HELD | WEIR_PRIORITY));
+        if (interest & WEIR_HELD && !(interest & WEIR_ONESHOT))
+                return false;
         return (interest & (WEIR_LEVEL | WEIR_ONESHOT)) != (WEIR_LEVEL | WEIR_ONESHOT);
+}
+
+static uint64_t armed_for(uint64_t directions) {
+        return SLOT_ARMED | directions << SLOT_ARMED_SHIFT;
 }
 
 static uint64_t word_of(weir_interest interest) {
@@ -36,7 +63,7 @@ static uint64_t word_of(weir_interest interest) {
         uint64_t word = SLOT_REGISTERED | directions << SLOT_ASKED_SHIFT;
 
         if (interest & WEIR_ONESHOT)
-                word |= SLOT_ONESHOT | directions << SLOT_ARMED_SHIFT;
+                word |= SLOT_ONESHOT | (interest & WEIR_HELD ? 0 : armed_for(directions));
         else if (interest & WEIR_LEVEL)
                 word |= SLOT_LEVEL;
         if (interest & WEIR_EXCLUSIVE)
@@ -44,50 +71,9 @@ static uint64_t word_of(weir_interest interest) {
         return word;
 }
 
-/* What the kernel is asked for. */
-static uint32_t epoll_events(uint64_t word) {
-        uint32_t events = (uint32_t)((word & SLOT_ASKED) >> SLOT_ASKED_SHIFT);
-
-        if (word & SLOT_EXCLUSIVE)
-                events |= EPOLLEXCLUSIVE; /* which the kernel refuses together with EPOLLRDHUP */
-        else if (events & EPOLLIN)
-                events |= EPOLLRDHUP;
-        return (word & SLOT_MODE) == SLOT_LEVEL ? events : events | (uint32_t)EPOLLET;
-}
-
-/* Whether the number is one of the poll's own descriptors: no registration of the user's can be there. */
-static bool is_own(struct weir_registry *core, int fd) {
-        /* relaxed: who names one got it from weir_poll_fd(), or names a number that is closed */
-        return fd == core->eventfd || fd == atomic_load_explicit(&core->outer, memory_order_relaxed) ||
-               fd == atomic_load_explicit(&core->sets[0], memory_order_relaxed) ||
-               fd == atomic_load_explicit(&core->sets[1], memory_order_relaxed);
-}
-
-WEIR_INLINE int weir_registry_ctl(struct weir_registry *core, int home, int op, int fd, uint64_t word) {
-        uint64_t data =
-                (word & ~(SLOT_GENERATION - 1)) | ((word & SLOT_MODE) == SLOT_LEVEL ? DATA_LEVEL : 0) | (uint64_t)fd;
-        int r;
-
-        if (is_own(core, fd))
-                return -EBADF; /* it was closed and is the poll's now */
-        WEIR_YIELD();
-        /*
-         * relaxed: who knows the home, from the core or from the slot, knows what weir_sets_rebuild() did before it said so; a
-         * set is closed after all have moved out.
-         */
-        r = weir_sys_epoll_ctl(atomic_load_explicit(&core->sets[home], memory_order_relaxed), op, fd,
-                               epoll_events(word), data);
-        WEIR_YIELD();
-        return r;
-}
-
-/* The word of a registration that is about to begin, as weir_registry_ctl() wants it. */
+/* The word of a registration that is about to begin, as weir_sets_ctl() wants it. */
 static uint64_t word_to_come(uint64_t word, uint64_t registration) {
         return (word & ~(SLOT_GENERATION - 1)) + 2 * SLOT_GENERATION + registration;
-}
-
-static int home_of(uint64_t word) {
-        return !!(word & SLOT_HOME);
 }
 
 static int not_registered(int fd) {
@@ -107,9 +93,31 @@ static struct weir_slot *make(struct weir_registry *core, int fd, int *ret_error
                 *ret_error = -EBADF; /* a wild number must not cost memory */
                 return NULL;
         }
-        slot = (uint64_t)fd <= DATA_INDEX ? weir_table_make(&core->fds, (uint32_t)fd) : NULL;
+        if ((uint64_t)fd > DATA_INDEX) {
+                *ret_error = -EINVAL;
+                return NULL;
+        }
+        slot = weir_table_make(&core->fds, (uint32_t)fd);
         *ret_error = -ENOMEM;
         return slot;
+}
+
+/* Locks the slot of a registration; *ret_slot is that. 0, or what a call about a descriptor that has none returns. */
+static int lock_registered(struct weir_registry *core, int fd, uint64_t clear, uint64_t add,
+                           struct weir_slot **ret_slot, uint64_t *ret_word) {
+        int r;
+
+        *ret_slot = find(core, fd);
+        if (!*ret_slot)
+                return not_registered(fd);
+        r = weir_slot_lock(core->life, *ret_slot, SLOT_REGISTERED, SLOT_REGISTERED, clear, add, ret_word);
+        return r == -ENOENT ? not_registered(fd) : r;
+}
+
+static void give_back(struct weir_registry *core, struct weir_slot *slot, uint64_t clear, uint64_t set,
+                      uint64_t generations) {
+        if (weir_slot_unlock(core->life, slot, clear, set, generations))
+                weir_core_push(core, slot);
 }
 
 /*
@@ -118,40 +126,66 @@ static struct weir_slot *make(struct weir_registry *core, int fd, int *ret_error
  */
 static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t word, uint64_t registration,
                   weir_token token) {
-        uint64_t generations = 2 * SLOT_GENERATION;
+        uint64_t generations = 2 * SLOT_GENERATION + weir_slot_first_turn(word);
 
         /* relaxed: it changes under the lock alone */
         if (token != atomic_load_explicit(&slot->token, memory_order_relaxed)) {
                 if (word & SLOT_REGISTERED) {
                         weir_slot_invalidate(slot);
-                        generations = SLOT_GENERATION;
+                        generations -= SLOT_GENERATION;
                 }
-                /* PAIR(token): weir_slot_take() reads it between two looks at the word. */
+                /* PAIR(token): weir_slot_take_token() reads it, and then looks at the word. */
                 atomic_store_explicit(&slot->token, token, memory_order_release);
         }
-        if (weir_slot_unlock(slot, SLOT_HOME | SLOT_REGISTRATION, registration, generations))
-                weir_core_push(core, slot);
+        slot->quiet = 0;
+        give_back(core, slot, SLOT_REGISTRATION, registration, generations);
 }
 
-void weir_registry_unlock(struct weir_registry *core, struct weir_slot *slot, uint64_t clear, uint64_t set) {
-        if (weir_slot_unlock(slot, clear, set, 0))
-                weir_core_push(core, slot);
+/* weir_ghost_modify(), in one set from its first look to its last, and in the one that is being made, too. */
+static int modify_beside_ghost(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word,
+                               uint64_t next) {
+        int r;
+
+        if (!weir_lock(core->life, &core->nest_lock))
+                return -ECHILD;
+        r = weir_ghost_modify(core, slot, fd, word, next);
+        if (r >= 0)
+                weir_sets_follow(core, fd, next);
+        weir_unlock(core->life, &core->nest_lock);
+        return r;
 }
 
-static int add(struct weir_registry *core, int fd, uint64_t word, uint64_t registration) {
+/*
+ * EPOLL_CTL_ADD for a registration that is about to begin. If it is refused, *generations is what is to be added to the word of
+ * what was registered before.
+ */
+static int add(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word, uint64_t registration,
+               uint64_t *generations) {
         uint64_t wanted = word_to_come(word, registration);
-        int r = weir_registry_ctl(core, home_of(registration), EPOLL_CTL_ADD, fd, wanted);
+        int r = weir_sets_ctl(core, EPOLL_CTL_ADD, fd, wanted);
 
-        if (r != -EEXIST || word & SLOT_REGISTERED)
-                return r;
-        /* A ghost of the same file: its number was closed, deregistered, and made a duplicate of it again. */
-        (void)weir_registry_ctl(core, home_of(registration), EPOLL_CTL_DEL, fd, wanted);
-        return weir_registry_ctl(core, home_of(registration), EPOLL_CTL_ADD, fd, wanted);
+        *generations = 0;
+        if (r == -EEXIST && word & SLOT_REGISTERED && weir_ghost_may_be_at(slot)) {
+                uint64_t turn = weir_slot_next_turn(word);
+                int at = modify_beside_ghost(core, slot, fd, word, word + turn);
+
+                if (at != -ENOENT && at != -ESTALE) {
+                        *generations = at < 0 ? 0 : turn;
+                        return r;
+                }
+                word &= ~SLOT_REGISTERED;
+        }
+        if (r == -EEXIST && !(word & SLOT_REGISTERED)) {
+                /* A ghost of the same file: its number was closed, and made a duplicate of it again. */
+                (void)weir_sets_ctl(core, EPOLL_CTL_DEL, fd, wanted);
+                r = weir_sets_ctl(core, EPOLL_CTL_ADD, fd, wanted);
+        }
+        return r;
 }
 
 int weir_register(struct weir_registry *core, int fd, weir_token token, weir_interest interest) {
         struct weir_slot *slot;
-        uint64_t word, registration;
+        uint64_t word, generations;
         int r;
 
         if (!core || !is_valid(interest))
@@ -159,7 +193,7 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        if (fd >= 0 && is_own(core, fd))
+        if (fd >= 0 && weir_sets_are_at(core, fd))
                 return -EINVAL;
         slot = make(core, fd, &r);
         if (!slot)
@@ -169,89 +203,139 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
          * The slot may say REGISTERED though the descriptor was closed and its number is another file now. The kernel
          * knows: if it takes the number, the old registration is over, else it stands, and nothing has changed.
          */
-        weir_slot_lock(slot, 0, 0, 0, 0, &word);
-        registration = word_of(interest);
-        /* What may be registered is asked of the set that would have it; otherwise, PAIR(rebuild), see weir_slot_lock(). */
-        if (word & SLOT_REGISTERED)
-                registration |= word & SLOT_HOME;
-        else if (atomic_load_explicit(&core->home, memory_order_seq_cst))
-                registration |= SLOT_HOME;
-        r = add(core, fd, word, registration);
+        r = weir_slot_lock(core->life, slot, 0, 0, 0, 0, &word);
+        if (r < 0)
+                return r;
+        r = add(core, slot, fd, word, word_of(interest), &generations);
         WEIR_PROBE(5, register, core, fd, token, interest, r);
         if (r < 0) {
-                weir_registry_unlock(core, slot, 0, 0);
+                give_back(core, slot, 0, 0, generations);
                 return r;
         }
+        if (word & SLOT_REGISTERED)
+                weir_ghost_mark(core, slot); /* of the file that was there before */
         weir_table_name(&core->fds, slot, (uint32_t)fd, (uint32_t)fd);
-        begin(core, slot, word, registration, token);
+        begin(core, slot, word, word_of(interest), token);
         return 0;
+}
+
+/*
+ * EPOLL_CTL_MOD of a registration, word, to what wanted says, of another generation or turn: refused where the number is another
+ * file's by now. If it is refused, the lock is given up.
+ */
+static int modify(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word, uint64_t wanted) {
+        uint64_t generations = 0;
+        int r = weir_ghost_may_be_at(slot) ? modify_beside_ghost(core, slot, fd, word, wanted) : -EAGAIN;
+
+        if (r == -ESTALE)
+                generations = 3 * SLOT_GENERATION; /* no later registration has one that the kernel was told */
+        if (r == -ESTALE || r == -ENOENT)
+                r = not_registered(fd);
+        /* Also where the kernel does not tell. */
+        if (r == -EAGAIN)
+                r = weir_sets_ctl(core, EPOLL_CTL_MOD, fd, wanted);
+        if (r < 0)
+                give_back(core, slot, 0, 0, generations);
+        return r;
 }
 
 int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_interest interest) {
         struct weir_slot *slot;
-        uint64_t word, registration;
+        uint64_t word;
         int r;
 
-        if (!core || !is_valid(interest) || interest & WEIR_EXCLUSIVE)
+        if (!core || !is_valid(interest) || interest & (WEIR_EXCLUSIVE | WEIR_HELD))
                 return -EINVAL;
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        slot = find(core, fd);
-        if (!slot)
-                return not_registered(fd);
-        if (!weir_slot_lock(slot, SLOT_REGISTERED | SLOT_EXCLUSIVE, SLOT_REGISTERED, 0, 0, &word))
-                return word & SLOT_REGISTERED ? -EINVAL : not_registered(fd);
-
-        registration = word_of(interest);
-        r = weir_registry_ctl(core, home_of(word), EPOLL_CTL_MOD, fd, word_to_come(word, registration));
-        WEIR_PROBE(5, reregister, core, fd, token, interest, r);
+        r = lock_registered(core, fd, 0, 0, &slot, &word);
         if (r < 0)
-                weir_registry_unlock(core, slot, 0, 0);
-        else
-                begin(core, slot, word, registration | (word & SLOT_HOME), token);
+                return r;
+        if (word & SLOT_EXCLUSIVE) {
+                give_back(core, slot, 0, 0, 0);
+                r = -EINVAL;
+        } else {
+                r = modify(core, slot, fd, word, word_to_come(word, word_of(interest)));
+        }
+        WEIR_PROBE(5, reregister, core, fd, token, interest, r);
+        if (r == 0)
+                begin(core, slot, word, word_of(interest), token);
         return r;
 }
 
 int weir_deregister(struct weir_registry *core, int fd) {
         struct weir_slot *slot;
         uint64_t word;
+        int r;
 
         if (!core)
                 return -EINVAL;
         if (weir_core_is_forked(core))
                 return -ECHILD;
-        slot = find(core, fd);
-        if (!slot)
-                return not_registered(fd);
         /* The step that ends it: from here on no event of it is handed out. */
-        if (!weir_slot_lock(slot, SLOT_REGISTERED, SLOT_REGISTERED, SLOT_REGISTRATION, SLOT_GENERATION, &word))
-                return not_registered(fd);
+        r = lock_registered(core, fd, SLOT_REGISTRATION, SLOT_GENERATION, &slot, &word);
+        if (r < 0)
+                return r;
         /*
          * The kernel may have nothing to remove, for the descriptor was closed; or not be able to, for a duplicate keeps the
          * registration. What it still reports is stale, and cured when it is level-triggered, sets.c.
          */
-        (void)weir_registry_ctl(core, home_of(word), EPOLL_CTL_DEL, fd, word);
-        weir_registry_unlock(core, slot, SLOT_HOME, 0);
+        if (weir_sets_ctl(core, EPOLL_CTL_DEL, fd, word) < 0)
+                weir_ghost_mark(core, slot);
+        give_back(core, slot, 0, 0, 0);
         WEIR_PROBE(2, deregister, core, fd);
         return 0;
 }
 
-/* A direction that the kernel was not asked for yet. */
-static int rearm_new(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t directions) {
-        uint64_t word, wanted;
-        int r;
+/* ---------------------------------------------------------------- one-shots */
 
-        if (!weir_slot_lock(slot, SLOT_REGISTERED | SLOT_MODE, SLOT_REGISTERED | SLOT_ONESHOT, 0, 0, &word))
-                return word & SLOT_REGISTERED ? -EINVAL : not_registered(fd);
-        wanted = word | directions << SLOT_ASKED_SHIFT;
-        r = weir_registry_ctl(core, home_of(word), EPOLL_CTL_MOD, fd, wanted);
-        WEIR_PROBE(4, rearm, core, fd, directions, r);
+/*
+ * Looks afresh, and arms, in a new turn: what was latched before, or lies in a batch, is dropped, for the kernel tells it anew.
+ */
+static int ask(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word, uint64_t directions) {
+        unsigned turns = slot->quiet & QUIET_TURNS;
+        bool quiet = turns || weir_core_is_nested(core);
+        uint64_t wanted = (word & ~(SLOT_DIRECTIONS | SLOT_ASK)) | armed_for(directions) |
+                          directions << SLOT_ASKED_SHIFT | (quiet ? SLOT_ASK : 0);
+        int r = modify(core, slot, fd, word, wanted + weir_slot_next_turn(word));
+
         if (r < 0)
-                weir_registry_unlock(core, slot, 0, 0);
-        else
-                weir_registry_unlock(core, slot, SLOT_ARMED, (wanted & SLOT_ASKED) | directions << SLOT_ARMED_SHIFT);
-        return r;
+                return r;
+        if (turns)
+                --slot->quiet;
+        give_back(core, slot, SLOT_DIRECTIONS | SLOT_ASK | (word & SLOT_HUNG ? 0 : SLOT_HUNG),
+                  wanted & (SLOT_DIRECTIONS | SLOT_ARMED | SLOT_ASKED | SLOT_ASK), weir_slot_next_turn(word));
+        return 0;
+}
+
+/* With what was latched, or with the help of the kernel. */
+static int rearm_slowly(struct weir_registry *core, int fd, uint64_t directions) {
+        struct weir_slot *slot;
+        uint64_t word, kept, met;
+        bool other;
+        int r = lock_registered(core, fd, 0, 0, &slot, &word);
+
+        if (r < 0)
+                return r;
+        if ((word & SLOT_MODE) != SLOT_ONESHOT) {
+                give_back(core, slot, 0, 0, 0);
+                return -EINVAL;
+        }
+        /* Of one that is armed, it may be about to be handed out. */
+        kept = word & SLOT_ARMED ? 0 : word & SLOT_KERNEL_READY;
+        other = word & SLOT_HUNG && directions << SLOT_ARMED_SHIFT & ~word;
+        met = kept & weir_slot_told_for(directions);
+        /* A hang-up that was latched may be over by now. */
+        if (!(directions << SLOT_ASKED_SHIFT & ~word) && !(word & SLOT_ASK) && !other && !weir_core_is_nested(core) &&
+            !(met & SLOT_HANGUP) && !(met && slot->quiet & QUIET_MET)) {
+                slot->quiet |= met ? QUIET_MET : 0;
+                give_back(core, slot, SLOT_DIRECTIONS, armed_for(directions), 0);
+                return 0;
+        }
+        if (met && slot->quiet == QUIET_MET)
+                slot->quiet = QUIET_MET | QUIET;
+        return ask(core, slot, fd, other ? word & ~SLOT_HUNG : word, directions);
 }
 
 int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
@@ -259,7 +343,44 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
         uint64_t word, next, directions = interest;
         int r;
 
-        if (!core || !interest || interest & ~DIRECTIONS)
+        if (!core || interest & ~DIRECTIONS)
+                return -EINVAL;
+        r = weir_core_check(core);
+        if (r < 0)
+                return r;
+        slot = find(core, fd);
+        if (!slot)
+                return not_registered(fd);
+
+        do {
+                /* relaxed: what is decided by it, the step below proves, or the lock */
+                word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+                if (word & (SLOT_LOCKED | SLOT_ASK | SLOT_HUNG | weir_slot_told_for(directions)) ||
+                    directions << SLOT_ASKED_SHIFT & ~word ||
+                    (word & (SLOT_REGISTERED | SLOT_MODE)) != (SLOT_REGISTERED | SLOT_ONESHOT) ||
+                    weir_core_is_nested(core)) {
+                        r = rearm_slowly(core, fd, directions);
+                        WEIR_PROBE(4, rearm, core, fd, directions, r);
+                        return r;
+                }
+                next = (word & ~SLOT_DIRECTIONS) | armed_for(directions);
+                WEIR_YIELD();
+                /*
+                 * PAIR(rearm): the next taker of the one-shot sees what this one did, weir_slot_take(). There is nothing to hand
+                 * out: of this step and one that latches readiness, one reads the other's.
+                 */
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_release,
+                                                          memory_order_relaxed));
+        WEIR_PROBE(4, rearm, core, fd, directions, 0);
+        return 0;
+}
+
+int weir_disarm(struct weir_registry *core, int fd) {
+        struct weir_slot *slot;
+        uint64_t word;
+        int r;
+
+        if (!core)
                 return -EINVAL;
         r = weir_core_check(core);
         if (r < 0)
@@ -270,30 +391,37 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
 
         do {
                 /* PAIR(registration): a refused call, too, comes after the one that made it so. */
-                word = atomic_load_explicit(&slot->word, memory_order_acquire);
-                /* While a call replaces the registration, the word may show none. */
-                while (word & SLOT_LOCKED)
-                        word = weir_slot_await(slot, word);
+                while ((word = atomic_load_explicit(&slot->word, memory_order_acquire)) & SLOT_LOCKED)
+                        if (weir_slot_await(core->life, slot, WEIR_FOREVER) == -ECHILD)
+                                return -ECHILD;
                 if (!(word & SLOT_REGISTERED))
                         return not_registered(fd);
                 if ((word & SLOT_MODE) != SLOT_ONESHOT)
                         return -EINVAL;
-                if (directions << SLOT_ASKED_SHIFT & ~word)
-                        return rearm_new(core, slot, fd, directions);
-                next = (word & ~SLOT_ARMED) | directions << SLOT_ARMED_SHIFT;
-                next |= weir_slot_link_for(word, next);
+                if (!(word & SLOT_ARMED))
+                        return 0;
                 WEIR_YIELD();
-                /*
-                 * PAIR(rearm): the next taker of the one-shot sees what this one did, weir_slot_take(). Readiness that was
-                 * latched meanwhile is in word; of this step and one that latches, one reads the other's.
-                 * PAIR(linked): as in weir_slot_offer(), when the bit is set.
-                 */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
+                /* PAIR(rearm): as if it had taken the event. */
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, word & ~SLOT_ARMED, memory_order_acquire,
                                                           memory_order_relaxed));
-        WEIR_PROBE(4, rearm, core, fd, directions, 0);
-        if (weir_slot_is_linked_by(word, next))
-                weir_core_push(core, slot);
-        return 0;
+        WEIR_PROBE(2, disarm, core, fd);
+        return 1;
+}
+
+void weir_registry_hush(struct weir_registry *core, struct weir_slot *slot, uint64_t data) {
+        const uint64_t mask = SLOT_REGISTERED | SLOT_MODE | SLOT_ASK;
+        int fd = (int)(data & DATA_INDEX);
+        uint64_t word;
+
+        /* Beside a ghost the number may lead to that; it is seldom there. */
+        if (weir_ghost_may_be_at(slot) || !weir_slot_try_lock(slot, data, mask, SLOT_REGISTERED | SLOT_ONESHOT, &word))
+                return;
+        if (weir_sets_ctl(core, EPOLL_CTL_MOD, fd, word | SLOT_ASK) < 0) {
+                give_back(core, slot, 0, 0, 0);
+                return;
+        }
+        slot->quiet = QUIET_MET | QUIET;
+        give_back(core, slot, 0, SLOT_ASK, 0);
 }
 
 int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
@@ -306,15 +434,13 @@ int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        slot = find(core, fd);
-        if (!slot)
-                return not_registered(fd);
-        if (!weir_slot_lock(slot, SLOT_REGISTERED, SLOT_REGISTERED, 0, 0, &word))
-                return not_registered(fd);
+        r = lock_registered(core, fd, 0, 0, &slot, &word);
+        if (r < 0)
+                return r;
         /* PAIR(token): the generation stays, so a hand-out under way may still give the old one, a later one not. */
         atomic_store_explicit(&slot->token, token, memory_order_release);
         WEIR_PROBE(3, retoken, core, fd, token);
-        weir_registry_unlock(core, slot, 0, 0);
+        give_back(core, slot, 0, 0, 0);
         return 0;
 }
 

@@ -9,6 +9,7 @@ struct run {
         struct weir_registry *core;    /* may be gone, and another one be at its place, unless the run keeps it */
         uint64_t serial;               /* of the core */
         bool keeps_core;               /* by a reference: there is more to do than the function that runs */
+        int cancel;                    /* what the thread's state of cancellation was */
         struct weir_deferred *next;    /* oldest first */
         struct weir_deferred_list due; /* after those */
         struct weir_deferred *held;    /* a stack: what the function that runs now deferred */
@@ -30,6 +31,8 @@ static void begin_run(struct run *run, struct weir_registry *core) {
         run->core = core;
         run->serial = core->serial;
         run->keeps_core = false;
+        /* A thread that was cancelled in a function would keep the waiting role, and leave the other functions undone. */
+        run->cancel = weir_sys_forbid_cancel();
         run->next = run->due.first = run->held = NULL;
         innermost = run;
 }
@@ -81,6 +84,7 @@ static void finish_run(struct run *run) {
         innermost = run->outer;
         if (run->keeps_core)
                 weir_core_unref(run->core);
+        weir_sys_restore_cancel(run->cancel);
 }
 
 void weir_run_defer(struct weir_registry *core, struct weir_deferred *node) {

@@ -6,15 +6,16 @@
  *
  * Why the filter is right. A registry call that ends a registration first changes the generation, then the kernel, then
  * returns. A hand-out that begins after the return sees the new generation, for it happens after: it finds the entry
- * stale. The token is read between two looks at the word: a newer token is stored with release order after its
- * generation changed, so whoever reads it sees the change in the second look. The old token may come only to a hand-out
- * that began before the call returned.
+ * stale. The token is read last but for one look at the word: a newer token is stored with release order after its generation
+ * changed, so whoever reads it sees the change in that look. A retoken leaves the generation: a hand-out that took the
+ * one-shot from a thread which replaced the token reads the new one, for it reads it after it took.
  */
 
 #include "slot.h"
 
-#define READY_RDHUP  UINT64_C(0x20)
-#define READY_HANGUP (EPOLLHUP | READY_RDHUP)
+#include "mutex.h"
+
+#include <errno.h>
 
 static size_t segment_bytes(unsigned segment) {
         return weir_table_segment_size(segment) * sizeof(struct weir_slot);
@@ -64,57 +65,81 @@ void weir_table_free(struct weir_table *table) {
 
 /* ---------------------------------------------------------------- the lock */
 
-uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word) {
-        /*
-         * relaxed: the unlock comes later in the order of this word and sees it, or came before, and then this fails or the
-         * kernel finds another word
-         */
-        if (word & SLOT_CONTENDED ||
-            atomic_compare_exchange_strong_explicit(&slot->word, &word, word | SLOT_CONTENDED, memory_order_relaxed,
-                                                    memory_order_relaxed))
-                weir_sys_futex_wait(weir_sys_futex_of(&slot->word, sizeof slot->word),
-                                    (uint32_t)(word | SLOT_CONTENDED));
-        /* PAIR(registration): as in weir_slot_lock() */
-        return atomic_load_explicit(&slot->word, memory_order_acquire);
+int weir_slot_await(struct weir_life *life, struct weir_slot *slot, int64_t timeout) {
+        /* PAIR(unlocks): before the word is looked at: so it is not that of an unlock which this look missed. */
+        uint32_t unlocks = atomic_load_explicit(&life->unlocks, memory_order_acquire);
+        /* relaxed: the unlock comes later in the order of this word and counts itself, or came before and is seen here */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+        int r;
+
+        if (!(word & SLOT_LOCKED))
+                return 0;
+        /* relaxed: likewise */
+        if (!(word & SLOT_CONTENDED) &&
+            !atomic_compare_exchange_strong_explicit(&slot->word, &word, word | SLOT_CONTENDED, memory_order_relaxed,
+                                                     memory_order_relaxed))
+                return 0;
+        r = weir_sys_futex_wait(&life->unlocks, unlocks, timeout);
+        /* relaxed: a child is a copy; its page reads 0 */
+        return atomic_load_explicit(&life->state, memory_order_relaxed) ? r : -ECHILD;
 }
 
-WEIR_INLINE bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
-                                uint64_t *ret_word) {
+WEIR_INLINE int weir_slot_lock(struct weir_life *life, struct weir_slot *slot, uint64_t mask, uint64_t value,
+                               uint64_t clear, uint64_t add, uint64_t *ret_word) {
         uint64_t word;
 
         do {
                 /* PAIR(registration): a refused call, too, comes after the one that made it so. */
-                word = atomic_load_explicit(&slot->word, memory_order_acquire);
-                while (word & SLOT_LOCKED)
-                        word = weir_slot_await(slot, word);
+                while ((word = atomic_load_explicit(&slot->word, memory_order_acquire)) & SLOT_LOCKED)
+                        if (weir_slot_await(life, slot, WEIR_FOREVER) == -ECHILD)
+                                return -ECHILD;
                 WEIR_YIELD();
                 if ((word & mask) != value) {
                         *ret_word = word;
-                        return false;
+                        return -ENOENT;
                 }
                 /*
                  * PAIR(lock): weir_slot_unlock() of the former holder, with all it did to the slot.
                  * PAIR(generation): weir_slot_take() reads the word after a batch was opened, see epoch.c.
-                 * PAIR(rebuild): sequentially consistent, for weir_register() looks for the current set after this, while
-                 * weir_sets_rebuild() changes it and then looks for registrations.
+                 * PAIR(rebuild): sequentially consistent, for the holder looks after this whether the registrations move to a new
+                 * set, while weir_sets_rebuild() says so and then looks for registrations.
                  */
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, ((word & ~clear) | SLOT_LOCKED) + add,
                                                           memory_order_seq_cst, memory_order_relaxed));
         WEIR_YIELD();
         *ret_word = word;
+        return 0;
+}
+
+bool weir_slot_try_lock(struct weir_slot *slot, uint64_t data, uint64_t mask, uint64_t value, uint64_t *ret_word) {
+        /* relaxed: the step below proves it */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+        do
+                if (word & SLOT_LOCKED || weir_slot_is_other(word, data) || (word & mask) != value)
+                        return false;
+        /*
+         * PAIR(lock): as in weir_slot_lock(). A registration that stands is met by weir_sets_rebuild(), which locks its slot, too:
+         * whichever of the two steps of this one word comes second sees the other.
+         */
+        while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, word | SLOT_LOCKED, memory_order_acquire,
+                                                        memory_order_relaxed));
+        *ret_word = word;
         return true;
 }
 
-WEIR_INLINE bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint64_t generations) {
+WEIR_INLINE bool weir_slot_unlock(struct weir_life *life, struct weir_slot *slot, uint64_t clear, uint64_t set,
+                                  uint64_t generations) {
         uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), next;
 
         WEIR_YIELD();
         do {
-                next = (word & ~(clear | SLOT_LOCKED | SLOT_CONTENDED)) | set;
-                if (generations) {
-                        next = (next & ~SLOT_EARLY) + generations;
-                        next |= (word & SLOT_EARLY) >> SLOT_EARLY_SHIFT;
-                }
+                next = word & ~(clear | SLOT_LOCKED | SLOT_CONTENDED | SLOT_MISSED);
+                if (generations)
+                        next = (next & ~SLOT_KERNEL_READY) + generations;
+                if (word & SLOT_MISSED)
+                        next |= word & SLOT_KERNEL_READY;
+                next |= set;
                 /* An entry of the generation that ends here, or ended before, stands for nothing of the new one. */
                 next |= weir_slot_link_for(generations ? 0 : word, next);
                 /*
@@ -125,97 +150,123 @@ WEIR_INLINE bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
                                                           memory_order_relaxed));
         if (word & SLOT_CONTENDED)
-                weir_sys_futex_wake_all(weir_sys_futex_of(&slot->word, sizeof slot->word));
+                weir_unlocked(life);
         return weir_slot_is_linked_by(word, next);
 }
 
 void weir_slot_invalidate(struct weir_slot *slot) {
-        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), kept;
 
+        do
+                kept = word & SLOT_MISSED ? SLOT_KERNEL_READY : 0;
         /* relaxed: whoever reads a token stored after this sees it, PAIR(token) */
         while (!atomic_compare_exchange_strong_explicit(&slot->word, &word,
-                                                        (word & ~SLOT_REGISTRATION) + SLOT_GENERATION,
-                                                        memory_order_relaxed, memory_order_relaxed))
-                ;
+                                                        (word & ~(SLOT_REGISTRATION & ~kept)) + SLOT_GENERATION,
+                                                        memory_order_relaxed, memory_order_relaxed));
         WEIR_YIELD();
 }
 
-/* ---------------------------------------------------------------- from the fetch to the hand-out */
+/* ---------------------------------------------------------------- entries of another generation or turn */
 
 /*
- * A call that begins a generation tells the kernel first, so that a refusal leaves nothing to put back. An event of the new
- * generation may then be fetched before the slot has it, or before this thread sees that: it is early, not stale. The mark
- * is a read-modify-write, so it either comes before the step that begins the generation, which makes it ready, or fails and
- * the newer word is looked at.
+ * A call that begins a generation or a turn tells the kernel first, so that a refusal leaves nothing to put back. An event of the
+ * new one may then be fetched before the slot has it: while the call holds the lock, the word is one or two generations behind,
+ * or a turn. Such an event is latched, as MISSED, and what was ready before goes, for the kernel tells it anew. A level-triggered
+ * one is left to the kernel, which tells it again.
  */
 static inline bool is_early(uint64_t word, uint64_t data) {
-        return (int64_t)((data & ~(SLOT_GENERATION - 1)) - (word & ~(SLOT_GENERATION - 1))) > 0;
+        uint32_t ahead = (uint32_t)(data / SLOT_GENERATION) - (uint32_t)(word / SLOT_GENERATION);
+
+        if (!(word & SLOT_LOCKED))
+                return false;
+        return ahead ? ahead <= 2 : !weir_slot_is_other(word + weir_slot_next_turn(word), data);
+}
+
+static uint64_t with_early(uint64_t word, uint32_t events) {
+        if (!(word & SLOT_MISSED))
+                word &= ~SLOT_KERNEL_READY;
+        return word | weir_ready_from_epoll(events) | SLOT_MISSED;
+}
+
+/*
+ * What becomes of an entry that is of another generation than *word says. Tried again with a newer word if this fails. The
+ * step is made even if it changes nothing: it proves that the word was not an older one, in which the lock that the call of
+ * the entry's generation holds is not yet to be seen. (It took that before it called the kernel, which gave the entry.)
+ */
+static bool settle_other(struct weir_slot *slot, uint64_t *word, uint64_t data, uint32_t events,
+                         enum weir_verdict *ret_verdict) {
+        bool level = data & DATA_LEVEL;
+
+        if (level)
+                *ret_verdict = *word & SLOT_LOCKED ? WEIR_LOCKED : WEIR_STALE;
+        else
+                *ret_verdict = is_early(*word, data) ? WEIR_KEPT : WEIR_STALE;
+        /* relaxed: what is noted stands in the word itself */
+        return atomic_compare_exchange_strong_explicit(&slot->word, word,
+                                                       *ret_verdict == WEIR_KEPT ? with_early(*word, events) : *word,
+                                                       memory_order_relaxed, memory_order_relaxed);
 }
 
 bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data) {
         /* relaxed: a count */
         uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
-        return weir_slot_is_other(word, data) && !is_early(word, data);
+        return weir_slot_is_other(word, data) && !(word & SLOT_LOCKED);
 }
 
-/* The word after an early event was fetched. */
-static uint64_t with_early(uint64_t word, uint32_t events) {
-        return word | weir_ready_from_epoll(events) << SLOT_EARLY_SHIFT;
-}
+/* ---------------------------------------------------------------- from the fetch to the hand-out */
 
-/* The word after an event was fetched. */
+/* The word after an event was fetched. While it is MISSED, ready belongs to the next registration, and this one ends. */
 static uint64_t with_events(uint64_t word, uint32_t events) {
-        return (word | weir_ready_from_epoll(events)) & ~(events & (EPOLLHUP | EPOLLRDHUP) ? SLOT_REPLAYED : 0);
+        return word & SLOT_MISSED ? word : word | weir_ready_from_epoll(events);
 }
 
-/* The word after ready was handed out. */
+/*
+ * What becomes of an entry that is latched. If all that it tells is there already, and may not be handed out, it has woken the
+ * waiter in vain, and more will. Not while a call holds the lock: that may be arming it.
+ */
+static enum weir_verdict verdict_of_latched(uint64_t word, uint32_t events) {
+        bool vain = events && !(weir_ready_from_epoll(events) & ~word) && !(word & SLOT_LOCKED);
+
+        return vain ? WEIR_AGAIN : WEIR_KEPT;
+}
+
+/*
+ * The word after ready was handed out. A short count lets the user rearm without having met the end of the stream, and a
+ * hang-up may be over by then: so the kernel is to be asked, once.
+ */
 static uint64_t after_hand_out(uint64_t word, uint64_t ready) {
         uint64_t next = word & ~ready;
 
         if ((word & SLOT_MODE) != SLOT_ONESHOT)
                 return next;
         next &= ~SLOT_ARMED;
-        /*
-         * A short count lets the user rearm without having met the end of the stream. So a hang-up is kept, once, with the
-         * direction that shows it: the rearm then brings it again. One that was told to a writer waits for the reader.
-         */
-        if (!(ready & READY_HANGUP))
-                return next;
-        if (!(word & (uint64_t)EPOLLIN << SLOT_ARMED_SHIFT))
-                next |= EPOLLIN | READY_RDHUP;
-        else if (!(word & SLOT_REPLAYED))
-                next |= (ready & (READY_HANGUP | EPOLLIN)) | SLOT_REPLAYED;
-        return next;
+        if (!(ready & SLOT_HANGUP))
+                return next & ~SLOT_HUNG;
+        return word & SLOT_HUNG ? next : next | SLOT_ASK | SLOT_HUNG;
 }
 
-bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event) {
+enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event) {
+        enum weir_verdict verdict = WEIR_STALE;
         uint64_t word, next, ready;
-        weir_token token;
 
         if (events && weir_slot_take_plain(slot, data, events, ret_event))
-                return true;
+                return WEIR_STANDS;
         for (;;) {
-                /* PAIR(registration): what was written before register, reregister, rearm or wake, and the token. */
-                word = atomic_load_explicit(&slot->word, memory_order_acquire);
+                /* relaxed: what is decided by it, the steps below prove */
+                word = atomic_load_explicit(&slot->word, memory_order_relaxed);
                 if (weir_slot_is_other(word, data)) {
-                        /* relaxed: the mark stands in the word itself */
-                        if (!is_early(word, data) ||
-                            atomic_compare_exchange_strong_explicit(&slot->word, &word, with_early(word, events),
-                                                                    memory_order_relaxed, memory_order_relaxed))
-                                return false;
+                        if (settle_other(slot, &word, data, events, &verdict))
+                                return verdict == WEIR_STALE ? WEIR_STALE : WEIR_KEPT;
                         continue;
                 }
-                WEIR_YIELD();
-                /* PAIR(token): a token stored later brings the change of generation before it. */
-                token = atomic_load_explicit(&slot->token, memory_order_acquire);
                 WEIR_YIELD();
                 next = with_events(word, events);
                 ready = weir_slot_deliverable(next);
                 if (ready)
                         next = after_hand_out(next, ready);
                 /*
-                 * Success proves that the word, and so the generation, was the same before and after the token.
+                 * PAIR(registration): what was written before register, reregister or wake, and the token.
                  * PAIR(rearm): the one-shot goes from the thread that called weir_rearm() to the one that takes the event.
                  */
                 if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acquire,
@@ -223,71 +274,86 @@ bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, stru
                         break;
         }
         if (!ready)
-                return false;
-        ret_event->token = token;
+                return verdict_of_latched(word, events);
+        if (!weir_slot_take_token(slot, data, &ret_event->token))
+                return WEIR_STALE;
         ret_event->readiness = weir_ready_to_epoll(ready);
+        return WEIR_STANDS;
+}
+
+/*
+ * Level events of ended generations prove a ghost if two come while the slot, which is not LOCKED, is of one generation: the
+ * calls that ended theirs had done with the kernel before the second was fetched, or both were in one set under one number.
+ * Generations are told apart by 16 bits: a mistake would cost a needless cure.
+ */
+static bool is_ghost(struct weir_slot *slot, uint64_t word) {
+        uint16_t generation = (uint16_t)(1 + word / SLOT_GENERATION % UINT16_MAX);
+        bool twice = slot->suspect == generation;
+
+        slot->suspect = generation;
+        return twice;
+}
+
+enum weir_verdict weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events) {
+        /* relaxed: what is decided by it, the steps below prove, or the hand-out */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), next;
+        enum weir_verdict verdict;
+
+        for (;;) {
+                if (weir_slot_is_other(word, data)) {
+                        if (!settle_other(slot, &word, data, events, &verdict))
+                                continue;
+                        return verdict == WEIR_STALE && data & DATA_LEVEL && is_ghost(slot, word) ? WEIR_GHOST
+                                                                                                  : verdict;
+                }
+                next = with_events(word, events);
+                if (!weir_slot_is_latched(word) || weir_slot_deliverable(next))
+                        return WEIR_STANDS;
+                /* relaxed: what is noted stands in the word itself; of this step and a rearm, one reads the other's */
+                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_relaxed,
+                                                            memory_order_relaxed))
+                        return verdict_of_latched(word, events);
+        }
+}
+
+bool weir_slot_join(struct weir_slot *slot, uint64_t data, uint32_t events) {
+        /* relaxed: as in weir_slot_peek() */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+        do
+                if (weir_slot_is_other(word, data) || !weir_slot_deliverable(word))
+                        return false;
+        while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, with_events(word, events),
+                                                        memory_order_relaxed, memory_order_relaxed));
         return true;
 }
 
-bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool *ghost) {
-        uint64_t word, next;
-
-        do {
-                /*
-                 * relaxed: that the slot is not locked any more proves that the call which ended the event's generation has
-                 * done with the kernel. The event may have been fetched before that, but the next fetch depends on this
-                 * look, and cannot find what had gone for this to be seen.
-                 */
-                word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-                if (!weir_slot_is_other(word, data)) {
-                        next = with_events(word, events);
-                        if (!weir_slot_is_latched(word) || weir_slot_deliverable(next))
-                                return true;
-                } else if (is_early(word, data)) {
-                        next = with_early(word, events);
-                } else {
-                        if (word & SLOT_LOCKED || !(data & DATA_LEVEL))
-                                return false;
-                        if (word & SLOT_SUSPECT) {
-                                *ghost = true;
-                                return false;
-                        }
-                        next = word | SLOT_SUSPECT;
-                }
-                /*
-                 * relaxed: what is noted stands in the word itself; of this step and a rearm, one reads the other's. So the
-                 * step is made even if it changes nothing: it proves that the word was not an old one.
-                 */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_relaxed,
-                                                          memory_order_relaxed));
-        return false;
-}
-
 bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
-        /* relaxed: what is decided by it, the step below proves */
+        /* relaxed: what is decided by it, the steps below prove */
         uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), next;
+        enum weir_verdict verdict;
 
-        do {
-                if (!weir_slot_is_other(word, data)) {
-                        next = with_events(word, events);
-                        if (weir_slot_deliverable(next))
-                                next |= SLOT_LINKED;
-                } else if (is_early(word, data)) {
-                        next = with_early(word, events);
-                } else {
-                        return false;
+        for (;;) {
+                if (weir_slot_is_other(word, data)) {
+                        if (settle_other(slot, &word, data, events, &verdict))
+                                return false;
+                        continue;
                 }
+                next = with_events(word, events);
+                if (weir_slot_deliverable(next))
+                        next |= SLOT_LINKED;
                 /* PAIR(linked): weir_slot_unlink() cleared the bit after it read the link that the caller now writes. */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acquire,
-                                                          memory_order_relaxed));
-        return weir_slot_is_linked_by(word, next);
+                if (atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acquire,
+                                                            memory_order_relaxed))
+                        return weir_slot_is_linked_by(word, next);
+        }
 }
 
 uint64_t weir_slot_unlink(struct weir_slot *slot) {
-        /* PAIR(linked): weir_slot_offer(), weir_slot_unlock(), weir_rearm() and weir_waker_wake() see that the link is free. */
+        /* PAIR(linked): weir_slot_offer(), weir_slot_unlock() and weir_waker_wake() see that the link is free. */
         uint64_t word = atomic_fetch_and_explicit(&slot->word, ~SLOT_LINKED, memory_order_release);
 
         if (!weir_slot_deliverable(word))
                 return 0;
-        return (word & ~(SLOT_GENERATION - 1)) | slot->name;
+        return (word & ~(SLOT_TURN - 1)) | slot->name;
 }

@@ -5,28 +5,30 @@
  * A slot: what the library knows of one descriptor number, or of one waker. 32 bytes, never moved, never freed before
  * the core is. All that changes without the kernel is packed in its word:
  *
- *    63                            28 27     22   21     20      19       18     17        16
- *   +--------------------------------+---------+----+-------+--------+------+---------+------+
- *   |           generation           |  early  |HOME|SUSPECT|REPLAYED|LINKED|CONTENDED|LOCKED|
- *   +--------------------------------+---------+----+-------+--------+------+---------+------+
- *        15         14        13  12   11    9   8     6   5                       0
- *   +----------+---------+-----------+-------+---------+---------------------------+
- *   |REGISTERED|EXCLUSIVE|   mode    | asked | armed   |           ready           |
- *   +----------+---------+-----------+-------+---------+---------------------------+
+ *    63        32 31  28 27 25 24   23    22     21      20        19       18         17      16  15
+ *   +------------+------+-----+----+---+------+------+---------+------+----------+---------+--------+
+ *   | generation | turn |     |HUNG|ASK|MISSED|LINKED|CONTENDED|LOCKED|REGISTERED|EXCLUSIVE|  mode  |
+ *   +------------+------+-----+----+---+------+------+---------+------+----------+---------+--------+
+ *    14   12   11   10    8   7                    0
+ *   +-------+-----+--------+------------------------+
+ *   | asked |ARMED| armed  |         ready          |
+ *   +-------+-----+--------+------------------------+
  *
- *   generation  changes when a registration ends or is replaced. The kernel's 64 bits carry it beside the descriptor, so
- *               an event counts only while both agree: that comparison, at the hand-out, is what G4 and G5 rest on.
- *   ready       readiness that was fetched and not handed out (IN PRI OUT ERR HUP RDHUP)
- *   armed       directions for which a one-shot may fire (IN PRI OUT)
+ *   generation  changes when a registration ends or is replaced. The kernel's 64 bits carry it, and the turn, beside the
+ *               descriptor, so an event counts only while both agree: that comparison, at the hand-out, is what G4 and G5
+ *               rest on.
+ *   turn        changes, in turn, when the kernel is asked afresh for a registration that stays
+ *   ready       readiness that was fetched and not handed out (IN PRI OUT ERR HUP RDHUP); bits 6 and 7 are kept for G13
+ *   armed       directions for which a one-shot may fire (IN PRI OUT), or was when it fired last
+ *   ARMED       it may fire; one that is not ARMED has an owner
  *   asked       directions that the kernel was asked for since the registration began
- *   LOCKED      a registry call owns the kernel's side: epoll_ctl(2) and every field but ready, armed, early, LINKED,
- *               REPLAYED and SUSPECT, which hand-out, harvest and queue change at any time
- *   CONTENDED   another call sleeps on the lock
+ *   LOCKED      a registry call owns the kernel's side: epoll_ctl(2) and every field but ready, armed, ARMED, LINKED, MISSED,
+ *               ASK and HUNG, which hand-out, harvest, rearm and queue change at any time
+ *   CONTENDED   another thread sleeps until the lock is given up
  *   LINKED      the slot is in the ready queue, once; whoever sets the bit links it, whoever takes it out clears the bit
- *   REPLAYED    a hang-up was handed out by this one-shot to a reader and is not to be kept once more
- *   SUSPECT     a level event of an ended generation was fetched when nothing was under way: a ghost, if it comes again
- *   HOME        which of the core's two epoll sets holds the registration
- *   early       readiness that came for a generation that the slot does not have yet
+ *   MISSED      ready is of the generation or turn that the call which holds the lock is about to begin
+ *   ASK         the next rearm asks the kernel: a hang-up was told, or the kernel is silent until then
+ *   HUNG        the last event told a hang-up: if that comes again, it is not asked about once more
  *
  * States of a registration, and who may leave them:
  *
@@ -34,9 +36,10 @@
  *   FREE ----------------> WATCHED (edge, level) ---------> FREE / WATCHED / ARMED
  *     |                       hand-out leaves it as it is
  *     |       register
- *     +------------------> ARMED ---- next, by CAS ----> OWNED (armed = 0)
- *                            ^                             |  the thread that took the event owns the descriptor
- *                            +------- rearm, by CAS -------+  edges that come meanwhile are latched in ready
+ *     +------------------> ARMED ---- next, disarm, by CAS ----> OWNED   the thread that took the event owns the descriptor
+ *     |                      ^                                     |     edges that come meanwhile are latched in ready
+ *     |  register, held      +----------- rearm, by CAS -----------+
+ *     +----------------------------------------------------------> OWNED
  *
  * Why no one-shot edge is lost: harvest adds to ready, hand-out takes from it and disarms, rearm arms and looks at it,
  * each by a read-modify-write of the one word. Whichever of harvest and rearm comes second sees the other.
@@ -46,35 +49,39 @@
 
 #include "sys.h"
 
-#define SLOT_READY       UINT64_C(0x3f)
-#define SLOT_ARMED_SHIFT 6
-#define SLOT_ARMED       (UINT64_C(7) << SLOT_ARMED_SHIFT)
-#define SLOT_ASKED_SHIFT 9
-#define SLOT_ASKED       (UINT64_C(7) << SLOT_ASKED_SHIFT)
-#define SLOT_MODE        (UINT64_C(3) << 12)
-#define SLOT_EDGE        (UINT64_C(0) << 12)
-#define SLOT_LEVEL       (UINT64_C(1) << 12)
-#define SLOT_ONESHOT     (UINT64_C(2) << 12)
-#define SLOT_WAKER       (UINT64_C(3) << 12)
-#define SLOT_EXCLUSIVE   (UINT64_C(1) << 14)
-#define SLOT_REGISTERED  (UINT64_C(1) << 15)
-#define SLOT_LOCKED      (UINT64_C(1) << 16)
-#define SLOT_CONTENDED   (UINT64_C(1) << 17)
-#define SLOT_LINKED      (UINT64_C(1) << 18)
-#define SLOT_REPLAYED    (UINT64_C(1) << 19)
-#define SLOT_SUSPECT     (UINT64_C(1) << 20)
-#define SLOT_HOME        (UINT64_C(1) << 21)
-#define SLOT_EARLY_SHIFT 22
-#define SLOT_EARLY       (UINT64_C(0x3f) << SLOT_EARLY_SHIFT)
-#define SLOT_GENERATION  (UINT64_C(1) << 28) /* one step */
+#define SLOT_READY        UINT64_C(0xff)
+#define SLOT_KERNEL_READY UINT64_C(0x3f) /* that of the kernel's */
+#define SLOT_RDHUP        UINT64_C(0x20)
+#define SLOT_HANGUP       (UINT64_C(0x10) | SLOT_RDHUP)
+#define SLOT_ARMED_SHIFT  8
+#define SLOT_DIRECTIONS   (UINT64_C(7) << SLOT_ARMED_SHIFT) /* the armed ones */
+#define SLOT_ARMED        (UINT64_C(1) << 11)
+#define SLOT_ASKED_SHIFT  12
+#define SLOT_ASKED        (UINT64_C(7) << SLOT_ASKED_SHIFT)
+#define SLOT_MODE         (UINT64_C(3) << 15)
+#define SLOT_EDGE         (UINT64_C(0) << 15)
+#define SLOT_LEVEL        (UINT64_C(1) << 15)
+#define SLOT_ONESHOT      (UINT64_C(2) << 15)
+#define SLOT_WAKER        (UINT64_C(3) << 15)
+#define SLOT_EXCLUSIVE    (UINT64_C(1) << 17)
+#define SLOT_REGISTERED   (UINT64_C(1) << 18)
+#define SLOT_LOCKED       (UINT64_C(1) << 19)
+#define SLOT_CONTENDED    (UINT64_C(1) << 20)
+#define SLOT_LINKED       (UINT64_C(1) << 21)
+#define SLOT_MISSED       (UINT64_C(1) << 22)
+#define SLOT_ASK          (UINT64_C(1) << 23)
+#define SLOT_HUNG         (UINT64_C(1) << 24)
+#define SLOT_TURN         (UINT64_C(1) << 28) /* one step */
+#define SLOT_TURNS        (UINT64_C(15) << 28)
+#define SLOT_GENERATION   (UINT64_C(1) << 32) /* one step */
 
 /* What ends with a registration. */
-#define SLOT_REGISTRATION                                                                                      \
-        (SLOT_READY | SLOT_ARMED | SLOT_ASKED | SLOT_MODE | SLOT_EXCLUSIVE | SLOT_REGISTERED | SLOT_REPLAYED | \
-         SLOT_SUSPECT)
+#define SLOT_REGISTRATION                                                                                        \
+        (SLOT_READY | SLOT_DIRECTIONS | SLOT_ARMED | SLOT_ASKED | SLOT_MODE | SLOT_EXCLUSIVE | SLOT_REGISTERED | \
+         SLOT_ASK | SLOT_HUNG)
 
 /*
- * The kernel's 64 bits of an event: the generation where the word has it, then
+ * The kernel's 64 bits of an event: generation and turn where the word has them, then
  *    27    26    25                       0
  *   WAKER LEVEL  descriptor or waker's index
  */
@@ -86,9 +93,14 @@
 struct weir_slot {
         _Atomic(uint64_t) word;
         _Atomic(weir_token) token;
-        struct weir_slot *next; /* in the ready queue; belongs to whoever holds the LINKED bit */
-        uint32_t name;          /* low bits of its data; written once, under the lock, before it is ever linked */
+        uintptr_t next;   /* in the ready queue, see queue.h; belongs to whoever holds the LINKED bit */
+        uint32_t name;    /* low bits of its data; written once, under the lock, before it is ever linked */
+        uint16_t suspect; /* the waiter's: in which generation a level event came late, see weir_slot_peek() */
+        uint8_t quiet;    /* under the lock: rearms for which the kernel's own one-shot serves, see registry.c */
+        _Atomic(uint8_t) haunted; /* whether the kernel may hold another registration of the number, see ghost.h */
 };
+
+_Static_assert(sizeof(struct weir_slot) == 32, "at most 32 bytes a descriptor");
 
 /*
  * Segments double in size: they cover every descriptor that data can hold, and none is ever moved. The first one has nearly
@@ -136,11 +148,11 @@ void weir_table_free(struct weir_table *table);
 
 /* ready bits from and to those of epoll(7): all but RDHUP are the same. */
 static inline uint64_t weir_ready_from_epoll(uint32_t events) {
-        return (events & 0x1f) | (events & EPOLLRDHUP ? 0x20 : 0);
+        return (events & 0x1f) | (events & EPOLLRDHUP ? SLOT_RDHUP : 0);
 }
 
 static inline uint32_t weir_ready_to_epoll(uint64_t ready) {
-        return (uint32_t)(ready & 0x1f) | (ready & 0x20 ? (uint32_t)EPOLLRDHUP : 0);
+        return (uint32_t)(ready & 0x1f) | (ready & SLOT_RDHUP ? (uint32_t)EPOLLRDHUP : 0);
 }
 
 /* Whether events pass through ready: those of a one-shot and of a waker do. */
@@ -148,19 +160,34 @@ static inline bool weir_slot_is_latched(uint64_t word) {
         return word & SLOT_ONESHOT; /* a bit of SLOT_WAKER, too */
 }
 
-/* Whether an entry is of another generation than the word: the comparison at the heart of the filter. */
+/* Whether an entry is of another generation or turn than the word: the comparison at the heart of the filter. */
 static inline bool weir_slot_is_other(uint64_t word, uint64_t data) {
-        return (word ^ data) >= SLOT_GENERATION;
+        return (word ^ data) >= SLOT_TURN;
+}
+
+/* What is added to a word to get to the next turn, or to the first one. */
+static inline uint64_t weir_slot_next_turn(uint64_t word) {
+        return ((word + SLOT_TURN) & SLOT_TURNS) - (word & SLOT_TURNS);
+}
+
+static inline uint64_t weir_slot_first_turn(uint64_t word) {
+        return UINT64_C(0) - (word & SLOT_TURNS);
+}
+
+/* What of ready a one-shot that is armed for these directions may be told. */
+static inline uint64_t weir_slot_told_for(uint64_t directions) {
+        return directions | EPOLLERR | EPOLLHUP | (directions & EPOLLIN ? SLOT_RDHUP : 0);
 }
 
 /* What of ready may be handed out now. */
 static inline uint64_t weir_slot_deliverable(uint64_t word) {
-        bool oneshot = (word & SLOT_MODE) == SLOT_ONESHOT;
-        uint64_t directions =
-                oneshot ? (word & SLOT_ARMED) >> SLOT_ARMED_SHIFT : (word & SLOT_ASKED) >> SLOT_ASKED_SHIFT;
-        uint64_t mask = directions | EPOLLERR | EPOLLHUP | (directions & EPOLLIN ? 0x20 : 0);
-
-        return directions && word & SLOT_REGISTERED ? word & SLOT_READY & mask : 0;
+        if ((word & (SLOT_REGISTERED | SLOT_MISSED)) != SLOT_REGISTERED)
+                return 0;
+        if ((word & SLOT_MODE) != SLOT_ONESHOT)
+                return word & SLOT_READY;
+        if (!(word & SLOT_ARMED))
+                return 0;
+        return word & weir_slot_told_for((word & SLOT_DIRECTIONS) >> SLOT_ARMED_SHIFT);
 }
 
 /*
@@ -168,9 +195,9 @@ static inline uint64_t weir_slot_deliverable(uint64_t word) {
  * entry of an open batch that was not read, or about to be linked by the thread that made it so.
  */
 static inline uint64_t weir_slot_link_for(uint64_t word, uint64_t next) {
-        if (weir_slot_deliverable(next) && !weir_slot_deliverable(word))
-                return SLOT_LINKED;
-        return 0;
+        if (!weir_slot_deliverable(next) || weir_slot_deliverable(word))
+                return 0;
+        return SLOT_LINKED;
 }
 
 /* Whether the step from word to next links the slot: whoever sets the bit puts it on the queue. */
@@ -180,65 +207,101 @@ static inline bool weir_slot_is_linked_by(uint64_t word, uint64_t next) {
 
 /*
  * Lets the caller change the registration: waits until the slot is not LOCKED, and if the bits of mask then read value,
- * locks it, clears the bits of clear and adds add, in one step. Returns whether it did; *ret_word is the word as it was
- * before. Threads: any. Blocking: while another call holds the lock.
+ * locks it, clears the bits of clear and adds add, in one step. 0, -ENOENT if they read something else, or -ECHILD: this
+ * process was forked while it waited. *ret_word is the word as it was before.
+ * Threads: any. Blocking: while another call holds the lock.
  */
-WEIR_INLINE bool weir_slot_lock(struct weir_slot *slot, uint64_t mask, uint64_t value, uint64_t clear, uint64_t add,
-                                uint64_t *ret_word);
+WEIR_INLINE int weir_slot_lock(struct weir_life *life, struct weir_slot *slot, uint64_t mask, uint64_t value,
+                               uint64_t clear, uint64_t add, uint64_t *ret_word);
 
 /*
- * Gives up the lock: clears the bits of clear, sets those of set, and adds generations; if that is not 0, what came early
- * is now ready. True: something may be handed out, LINKED is set, and the caller must put the slot on the ready queue.
+ * The same without waiting: locks the slot if it is not locked, of the generation of data, and the bits of mask read value.
  */
-WEIR_INLINE bool weir_slot_unlock(struct weir_slot *slot, uint64_t clear, uint64_t set, uint64_t generations);
+bool weir_slot_try_lock(struct weir_slot *slot, uint64_t data, uint64_t mask, uint64_t value, uint64_t *ret_word);
+
+/*
+ * Gives up the lock: clears the bits of clear, sets those of set, and adds generations or turns; if that is not 0, what was
+ * fetched of the new one already is now ready, and nothing else of the kernel's. True: something may be handed out, LINKED is set, and the caller must put the slot on
+ * the ready queue.
+ */
+WEIR_INLINE bool weir_slot_unlock(struct weir_life *life, struct weir_slot *slot, uint64_t clear, uint64_t set,
+                                  uint64_t generations);
 
 /* With the lock held: ends the registration. No event and no entry matches its slot until weir_slot_unlock(). */
 void weir_slot_invalidate(struct weir_slot *slot);
 
-/* Waits until the lock that word shows is given up, and returns a newer word. */
-uint64_t weir_slot_await(struct weir_slot *slot, uint64_t word);
+/*
+ * Sleeps until the lock, if the slot is locked, is given up, but no longer than timeout. May return for no reason. 0, -EINTR
+ * if a signal came, or -ECHILD if this process was forked meanwhile.
+ */
+int weir_slot_await(struct weir_life *life, struct weir_slot *slot, int64_t timeout);
 
 /* Whether an entry is of a generation that the slot has left. Threads: any; a count, not a verdict. */
 bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data);
 
 /*
- * The next three look at one entry of a fetched batch: data, and the epoll bits that came with it, or 0 for readiness
- * that waits in the slot itself. Threads: any, without the lock. Blocking: never.
+ * The rest look at one entry of a fetched batch: data, and the epoll bits that came with it, or 0 for readiness that waits
+ * in the slot itself. Threads: any, without the lock. Blocking: never.
  */
 
-/* Hands the entry out, if its registration still stands: the filter. */
-bool weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event);
+/* What became of an entry. */
+enum weir_verdict {
+        WEIR_STANDS, /* it would be handed out; or it was, or is to be linked, as the function says */
+        WEIR_KEPT,   /* latched: it comes when the registration begins, or is armed for it */
+        WEIR_AGAIN,  /* all that it tells is latched already, and may not be handed out */
+        WEIR_LOCKED, /* a level-triggered one's, whose registration is being changed: the kernel will tell it again */
+        WEIR_STALE,  /* of a registration that ended */
+        WEIR_GHOST,  /* it proves that the kernel still holds a level-triggered registration which ended */
+};
 
 /*
- * The same for the entry that is met most: fetched, so events is not 0, of an edge- or level-triggered registration, and it
- * still stands. False: nothing was done, weir_slot_take() is to be asked.
+ * Hands the entry out, if its registration still stands: the filter. Or it is KEPT, AGAIN or STALE; KEPT, too, is a
+ * level-triggered one that is LOCKED, and one that there is nothing to hand out for any more.
  */
-static inline bool weir_slot_take_plain(struct weir_slot *slot, uint64_t data, uint32_t events,
-                                        struct weir_event *ret_event) {
-        /* PAIR(registration): what was written before register or reregister. */
-        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event);
+
+/*
+ * The end of each hand-out: the token, if the registration still stands. Who took something from the word did that before, so
+ * that a token which was replaced before then is not read.
+ */
+static inline bool weir_slot_take_token(struct weir_slot *slot, uint64_t data, weir_token *ret_token) {
         weir_token token;
 
-        if (weir_slot_is_other(word, data) || weir_slot_is_latched(word))
-                return false;
         WEIR_YIELD();
         /* PAIR(token): a token stored later brings the change of generation before it. */
         token = atomic_load_explicit(&slot->token, memory_order_acquire);
         WEIR_YIELD();
         /* relaxed: comes after the token by the acquire above */
-        word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-        if (weir_slot_is_other(word, data))
+        if (weir_slot_is_other(atomic_load_explicit(&slot->word, memory_order_relaxed), data))
                 return false;
-        ret_event->token = token;
-        ret_event->readiness = events;
+        *ret_token = token;
         return true;
 }
 
 /*
- * Whether the entry would be handed out now. If not, it is done with: a one-shot's is latched, a stale one's is noted,
- * and *ghost is set if it proves that the kernel still holds a level-triggered registration which ended.
+ * weir_slot_take() for the entry that is met most: fetched, so events is not 0, of an edge- or level-triggered registration,
+ * and it still stands. False: nothing was done, weir_slot_take() is to be asked.
  */
-bool weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events, bool *ghost);
+static inline bool weir_slot_take_plain(struct weir_slot *slot, uint64_t data, uint32_t events,
+                                        struct weir_event *ret_event) {
+        /* PAIR(registration): what was written before register or reregister. */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+
+        if (weir_slot_is_other(word, data) || weir_slot_is_latched(word) ||
+            !weir_slot_take_token(slot, data, &ret_event->token))
+                return false;
+        ret_event->readiness = events;
+        return true;
+}
+
+/* Whether the entry would be handed out now. If not, it is done with, but for a LOCKED one. Threads: the waiter. */
+enum weir_verdict weir_slot_peek(struct weir_slot *slot, uint64_t data, uint32_t events);
+
+/*
+ * Whether readiness of the registration waits in its slot already, and that of the entry was added to it: then one event
+ * tells both, and the entry is done with.
+ */
+bool weir_slot_join(struct weir_slot *slot, uint64_t data, uint32_t events);
 
 /* Latches the entry. True: something may be handed out, LINKED is set, and the caller must put the slot on the queue. */
 bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events);

@@ -9,8 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -30,7 +32,7 @@
 #define FUTEX_WAIT_PRIVATE 128
 #define FUTEX_WAKE_PRIVATE 129
 
-/* Where there never was one with 32 bits of seconds. No call here has a timeout. */
+/* Where there never was one with 32 bits of seconds. */
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
 #endif
@@ -48,8 +50,7 @@
 #endif
 
 /* Allocations of this size and more are mapped: zero without being touched. The kernel rounds them up to pages. */
-#define MAP_FROM  ((size_t)32 * 1024)
-#define LIFE_SIZE 1
+#define MAP_FROM ((size_t)32 * 1024)
 
 /* What the kernel wants to hear of a signal mask that is not given. */
 #define SIGSET_SIZE 8
@@ -70,6 +71,53 @@ int weir_sys_epoll_create(void) {
         int saved = errno;
 
         return result(epoll_create1(EPOLL_CLOEXEC), saved);
+}
+
+int weir_sys_replace(int from, int to) {
+        int saved = errno;
+        int r = result(dup3(from, to, O_CLOEXEC), saved);
+
+        return r < 0 ? r : 0;
+}
+
+/* What the kernel says of a set in /proc: fs/eventpoll.c, ep_show_fdinfo(). Other lines are not of entries. */
+static void read_line(const char *line, void (*fn)(void *, int, uint64_t), void *userdata) {
+        uint64_t data;
+        int fd;
+
+        if (sscanf(line, "tfd: %d events: %*x data: %" SCNx64, &fd, &data) == 2)
+                fn(userdata, fd, data);
+}
+
+/* The lines that text begins with. Returns the bytes of the unfinished one behind them. */
+static size_t read_lines(char *text, size_t size, void (*fn)(void *, int, uint64_t), void *userdata) {
+        char *line = text, *end;
+
+        while ((end = memchr(line, '\n', size - (size_t)(line - text)))) {
+                *end = '\0';
+                read_line(line, fn, userdata);
+                line = end + 1;
+        }
+        size -= (size_t)(line - text);
+        memmove(text, line, size);
+        return size;
+}
+
+int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, int fd, uint64_t data), void *userdata) {
+        char path[sizeof "/proc/thread-self/fdinfo/" + 3 * sizeof(int)], text[4096];
+        int saved = errno, fd;
+        size_t rest = 0;
+        long n;
+
+        snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", set);
+        fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return result(fd, saved);
+        while ((n = syscall(SYS_read, fd, text + rest, sizeof text - rest)) > 0)
+                rest = read_lines(text, rest + (size_t)n, fn, userdata);
+        n = result(n, saved);
+        weir_sys_close(fd);
+        return (int)n;
 }
 
 /*
@@ -114,8 +162,8 @@ WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigne
         return result(wait_nanoseconds(set, events, capacity, timeout), saved);
 }
 
-int weir_sys_nap(void) {
-        struct kernel_timespec ts = { 0, NS_PER_MS };
+int weir_sys_nap(int64_t timeout) {
+        struct kernel_timespec ts = { timeout / NS_PER_S, timeout % NS_PER_S };
         int saved = errno;
 
         return result(syscall(PPOLL, NULL, 0, &ts, NULL, (size_t)SIGSET_SIZE), saved) == -EINTR ? -EINTR : 0;
@@ -144,12 +192,11 @@ void weir_sys_eventfd_signal(int fd) {
 }
 
 void weir_sys_close(int fd) {
-        int saved = errno, state;
+        int saved = errno, state = weir_sys_forbid_cancel();
 
         /* By libc, so that tools which keep a book of descriptors see it. */
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
         close(fd);
-        pthread_setcancelstate(state, &state);
+        weir_sys_restore_cancel(state);
         errno = saved;
 }
 
@@ -197,21 +244,21 @@ void weir_sys_free(void *memory, size_t size) {
         errno = saved;
 }
 
-_Atomic(uint32_t) *weir_sys_life_create(int *ret_pid) {
+struct weir_life *weir_sys_life_create(int *ret_pid) {
         int saved = errno;
-        void *page = map(LIFE_SIZE);
+        struct weir_life *life = map(sizeof *life);
 
-        if (page)
-                *ret_pid = madvise(page, LIFE_SIZE, MADV_WIPEONFORK) < 0 ? getpid() : 0;
+        if (life)
+                *ret_pid = madvise(life, sizeof *life, MADV_WIPEONFORK) < 0 ? getpid() : 0;
         errno = saved;
-        return page;
+        return life;
 }
 
-void weir_sys_life_free(_Atomic(uint32_t) *life) {
+void weir_sys_life_free(struct weir_life *life) {
         int saved = errno;
 
         if (life)
-                munmap(life, LIFE_SIZE);
+                munmap(life, sizeof *life);
         errno = saved;
 }
 
@@ -219,16 +266,39 @@ int weir_sys_getpid(void) {
         return getpid();
 }
 
-void weir_sys_futex_wait(const void *word, uint32_t expected) {
-        int saved = errno;
-
-        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
-        errno = saved;
+/* With a timeout, the one with 64 bits of seconds, where there are two. */
+static long futex_with(bool timeout) {
+#ifdef SYS_futex_time64
+        if (timeout)
+                return SYS_futex_time64;
+#endif
+        (void)timeout;
+        return SYS_futex;
 }
 
-void weir_sys_futex_wake_all(const void *word) {
+int weir_sys_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout) {
+        struct kernel_timespec ts = { timeout / NS_PER_S, timeout % NS_PER_S };
+        bool timed = timeout != WEIR_FOREVER;
+        int saved = errno, r;
+
+        r = result(syscall(futex_with(timed), word, FUTEX_WAIT_PRIVATE, expected, timed ? &ts : NULL, NULL, 0), saved);
+        return r == -EINTR ? r : 0;
+}
+
+void weir_sys_futex_wake_all(_Atomic(uint32_t) *word) {
         int saved = errno;
 
         syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
         errno = saved;
+}
+
+int weir_sys_forbid_cancel(void) {
+        int state;
+
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+        return state;
+}
+
+void weir_sys_restore_cancel(int state) {
+        pthread_setcancelstate(state, &state);
 }

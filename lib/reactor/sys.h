@@ -33,11 +33,18 @@
 #define WEIR_FOREVER INT64_MAX
 
 int weir_sys_epoll_create(void);
+/* Makes the descriptor to, which is open, another one of what from is. */
+int weir_sys_replace(int from, int to);
+/*
+ * Calls back for each entry of a set, with the number and the data that it was added with. Negative if the kernel does not
+ * tell: it does by a file below /proc.
+ */
+int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, int fd, uint64_t data), void *userdata);
 WEIR_INLINE int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data);
 WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout);
 
-/* Sleeps for a millisecond. 0, or -EINTR if a signal came. */
-int weir_sys_nap(void);
+/* Sleeps for no longer than timeout. 0, or -EINTR if a signal came. */
+int weir_sys_nap(int64_t timeout);
 
 int weir_sys_eventfd(void);
 /* Makes an edge-triggered watcher of the eventfd see a new edge. */
@@ -54,21 +61,30 @@ void *weir_sys_alloc(size_t size);
 void weir_sys_free(void *memory, size_t size);
 
 /*
- * A word that reads 0 in a forked child and whatever was stored here. *ret_pid is 0 where the kernel wipes the word at
- * fork, else the process that made it, to be compared with weir_sys_getpid(). NULL when out of memory.
+ * Words on a page of their own, which the kernel wipes in a forked child: there they read 0. What a thread may sleep on is
+ * here, too, so that it does not go on sleeping in the child of a signal handler that forks.
  */
-_Atomic(uint32_t) *weir_sys_life_create(int *ret_pid);
-void weir_sys_life_free(_Atomic(uint32_t) *life);
+struct weir_life {
+        _Atomic(uint32_t) state;   /* see core.h */
+        _Atomic(uint32_t) unlocks; /* of locks for which somebody waited, counted for those who wait */
+        _Atomic(uint32_t) closed;  /* batches, counted for weir_epochs_synchronize() */
+};
+
+/*
+ * *ret_pid is 0 where the kernel wipes the page at fork, else the process that made it, to be compared with
+ * weir_sys_getpid(). NULL when out of memory.
+ */
+struct weir_life *weir_sys_life_create(int *ret_pid);
+void weir_sys_life_free(struct weir_life *life);
 int weir_sys_getpid(void);
 
-/* Of a word of this size, the 32 bits that its lowest bits are in: what a futex is. */
-static inline const void *weir_sys_futex_of(const void *word, size_t size) {
-        return (const unsigned char *)word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? size - 4 : 0);
-}
+/* Sleeps while *word is expected, no longer than timeout; may return for no reason. 0, or -EINTR if a signal came. */
+int weir_sys_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout);
+void weir_sys_futex_wake_all(_Atomic(uint32_t) *word);
 
-/* Sleeps while *word is expected; may return for no reason. */
-void weir_sys_futex_wait(const void *word, uint32_t expected);
-void weir_sys_futex_wake_all(const void *word);
+/* Forbids the cancellation of this thread, or sets back what that returned. */
+int weir_sys_forbid_cancel(void);
+void weir_sys_restore_cancel(int state);
 
 /* A place where the test build may let another thread run. */
 #ifdef WEIR_YIELD_POINTS

@@ -19,7 +19,8 @@ static int64_t take_index(struct weir_registry *core) {
         struct weir_slot *slot;
         int64_t index = -ENOMEM;
 
-        pthread_mutex_lock(&core->waker_lock);
+        if (!weir_lock(core->life, &core->waker_lock))
+                return -ECHILD;
         if (core->free_waker) {
                 index = core->free_waker - 1;
                 slot = weir_table_find(&core->wakers, (uint32_t)index);
@@ -27,16 +28,17 @@ static int64_t take_index(struct weir_registry *core) {
                 core->free_waker = (uint32_t)atomic_load_explicit(&slot->token, memory_order_relaxed);
         } else if (core->wakers_made < (DATA_INDEX >> 1) && weir_table_make(&core->wakers, core->wakers_made))
                 index = core->wakers_made++;
-        pthread_mutex_unlock(&core->waker_lock);
+        weir_unlock(core->life, &core->waker_lock);
         return index;
 }
 
 static void give_index(struct weir_registry *core, struct weir_slot *slot, uint32_t index) {
-        pthread_mutex_lock(&core->waker_lock);
-        /* relaxed: as in weir_waker_create() */
-        atomic_store_explicit(&slot->token, core->free_waker, memory_order_relaxed);
+        if (!weir_lock(core->life, &core->waker_lock))
+                return;
+        /* PAIR(token): a hand-out that reads this finds that the generation changed before. */
+        atomic_store_explicit(&slot->token, core->free_waker, memory_order_release);
         core->free_waker = index + 1;
-        pthread_mutex_unlock(&core->waker_lock);
+        weir_unlock(core->life, &core->waker_lock);
 }
 
 int weir_waker_create(struct weir_registry *core, weir_token token, struct weir_waker **ret_waker) {
@@ -63,14 +65,13 @@ int weir_waker_create(struct weir_registry *core, weir_token token, struct weir_
         waker->index = (uint32_t)index;
         waker->slot = weir_table_find(&core->wakers, waker->index);
 
-        weir_slot_lock(waker->slot, 0, 0, 0, 0, &word);
+        r = weir_slot_lock(core->life, waker->slot, 0, 0, 0, 0, &word);
+        if (r < 0)
+                return r; /* the child's copy is nobody's */
         weir_table_name(&core->wakers, waker->slot, waker->index, (uint32_t)DATA_WAKER | waker->index);
-        /*
-         * relaxed: the generation changed before, and a hand-out that reads this finds so: of a waker, it proves the word by
-         * a read-modify-write
-         */
-        atomic_store_explicit(&waker->slot->token, token, memory_order_relaxed);
-        weir_slot_unlock(waker->slot, 0, SLOT_REGISTERED | SLOT_WAKER | (uint64_t)EPOLLIN << SLOT_ASKED_SHIFT, 0);
+        /* PAIR(token): the generation changed before, and a hand-out that reads this finds so. */
+        atomic_store_explicit(&waker->slot->token, token, memory_order_release);
+        weir_slot_unlock(core->life, waker->slot, 0, SLOT_REGISTERED | SLOT_WAKER, 0);
         *ret_waker = waker;
         return 0;
 }
@@ -108,8 +109,8 @@ void weir_waker_destroy(struct weir_waker *waker) {
                 return;
         core = waker->core;
         if (!weir_core_is_forked(core)) {
-                weir_slot_lock(waker->slot, 0, 0, SLOT_REGISTRATION, SLOT_GENERATION, &word);
-                weir_slot_unlock(waker->slot, 0, 0, 0);
+                weir_slot_lock(core->life, waker->slot, 0, 0, SLOT_REGISTRATION, SLOT_GENERATION, &word);
+                weir_slot_unlock(core->life, waker->slot, 0, 0, 0);
                 give_index(core, waker->slot, waker->index);
         }
         weir_sys_free(waker, sizeof *waker);

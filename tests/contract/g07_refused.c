@@ -65,10 +65,10 @@ static void g7_eexist_leaves_the_first_registration_and_its_fetched_event(void *
 }
 
 static void g7_invalid_arguments_leave_the_registration_and_its_fetched_event(void **state) {
-        const weir_interest bad[] = { 0,
-                                      WEIR_LEVEL,
-                                      WEIR_ONESHOT,
+        const weir_interest bad[] = { WEIR_LEVEL | WEIR_ONESHOT,
+                                      WEIR_HELD,
                                       UINT32_C(1) << 31,
+                                      WEIR_READABLE | WEIR_ONESHOT | WEIR_HELD,
                                       WEIR_READABLE | WEIR_LEVEL | WEIR_ONESHOT,
                                       WEIR_READABLE | WEIR_EXCLUSIVE };
         struct fixture *fx = *state;
@@ -79,9 +79,12 @@ static void g7_invalid_arguments_leave_the_registration_and_its_fetched_event(vo
                 for (unsigned b = 0; b < ARRAY_LEN(bad); b++)
                         assert_int_equal(weir_reregister(fx->registry, fd, 2, bad[b]), -EINVAL);
                 assert_int_equal(weir_rearm(fx->registry, fd, WEIR_READABLE | WEIR_ONESHOT), -EINVAL);
-                assert_int_equal(weir_rearm(fx->registry, fd, 0), -EINVAL);
-                if (!(interests[i] & WEIR_ONESHOT))
+                assert_int_equal(weir_rearm(fx->registry, fd, WEIR_READABLE | WEIR_HELD), -EINVAL);
+                if (!(interests[i] & WEIR_ONESHOT)) {
+                        assert_int_equal(weir_rearm(fx->registry, fd, 0), -EINVAL);
                         assert_int_equal(weir_rearm(fx->registry, fd, WEIR_READABLE | WEIR_WRITABLE), -EINVAL);
+                        assert_int_equal(weir_disarm(fx->registry, fd), -EINVAL);
+                }
                 expect_untouched(fx, fd, interests[i]);
         }
 }
@@ -98,6 +101,7 @@ static void g7_refused_calls_about_other_descriptors_leave_everything(void **sta
                 assert_int_equal(weir_reregister(fx->registry, other, 2, WEIR_READABLE), -ENOENT);
                 assert_int_equal(weir_rearm(fx->registry, other, WEIR_READABLE), -ENOENT);
                 assert_int_equal(weir_retoken(fx->registry, other, 2), -ENOENT);
+                assert_int_equal(weir_disarm(fx->registry, other), -ENOENT);
                 assert_int_equal(weir_deregister(fx->registry, other), -ENOENT);
                 assert_int_equal(weir_register(fx->registry, file, 2, WEIR_READABLE), -EPERM);
                 close(file);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * G8 and G9 where they speak of system calls: rearm, retoken, and a wake of a poll that is not asleep make none. The
- * calls run on a thread whose system calls raise SIGSYS, and the handler counts. The kernel's filter of such a thread
+ * G8 and G9 where they speak of system calls: rearm, retoken, disarm, and a wake of a poll that is not asleep make none; a rearm
+ * makes one where readiness was met while the descriptor was owned. (g08_epoll_ctl.c tells the cases of it apart.) The calls run on a thread whose system calls raise SIGSYS, and the handler counts. The kernel's filter of such a thread
  * goes with the thread. What thread exit and memory need is let through.
  */
 #include <linux/audit.h>
@@ -70,6 +70,7 @@ struct silent {
         struct fixture *fx;
         struct weir_waker *wakers[2];
         int fd;
+        int most; /* calls that are allowed */
         int (*body)(struct silent *silent);
         int refused; /* a filter could not be had */
         int checked; /* a known call was caught */
@@ -92,7 +93,7 @@ static int run_watched(void *arg) {
         return line;
 }
 
-/* The body runs with no system call; where there are no filters, it just runs. */
+/* The body runs with as many system calls as are allowed, most often none; where there are no filters, it just runs. */
 static void expect_no_call(struct silent *silent, int (*body)(struct silent *)) {
         struct sigaction action = { .sa_sigaction = count_call, .sa_flags = SA_SIGINFO }, before;
         struct worker worker;
@@ -108,10 +109,10 @@ static void expect_no_call(struct silent *silent, int (*body)(struct silent *)) 
                 return;
         }
         assert_int_equal(silent->checked, 1);
-        if (silent->calls)
+        if (silent->calls > silent->most)
                 print_error("%d calls, the last one has the number %d\n", silent->calls,
                             atomic_load_explicit(&last_trapped, memory_order_relaxed));
-        assert_int_equal(silent->calls, 0);
+        assert_in_range(silent->calls, 0, silent->most);
 }
 
 static int body_rearm(struct silent *silent) {
@@ -136,7 +137,28 @@ static void g8_rearm_of_known_directions_makes_no_system_call(void **state) {
         close(silent.fd);
 }
 
-static void g8_rearm_with_readiness_in_the_meantime_makes_no_system_call(void **state) {
+static int body_rearm_once(struct silent *silent) {
+        REQUIRE(weir_rearm(silent->fx->registry, silent->fd, WEIR_READABLE) == 0);
+        return 0;
+}
+
+static void g8_rearm_with_readiness_in_the_meantime_makes_one_system_call_at_most(void **state) {
+        struct fixture *fx = *state;
+        struct silent silent = { .fx = fx, .most = 1 };
+
+        silent.fd = make_eventfd(1);
+        assert_int_equal(weir_register(fx->registry, silent.fd, 1, WEIR_READABLE | WEIR_ONESHOT), 0);
+        expect_one(fx, 1);
+        drain(silent.fd);
+        ring(silent.fd);
+        expect_silence(fx);
+        expect_no_call(&silent, body_rearm_once);
+        expect_one(fx, 1);
+        assert_int_equal(weir_deregister(fx->registry, silent.fd), 0);
+        close(silent.fd);
+}
+
+static void g8_rearm_with_readiness_that_nobody_met_makes_no_system_call(void **state) {
         struct fixture *fx = *state;
         struct silent silent = { .fx = fx };
 
@@ -145,8 +167,61 @@ static void g8_rearm_with_readiness_in_the_meantime_makes_no_system_call(void **
         expect_one(fx, 1);
         drain(silent.fd);
         ring(silent.fd);
-        expect_silence(fx);
         expect_no_call(&silent, body_rearm);
+        expect_one(fx, 1);
+        assert_int_equal(weir_deregister(fx->registry, silent.fd), 0);
+        close(silent.fd);
+}
+
+static int body_disarm(struct silent *silent) {
+        for (unsigned i = 0; i < 100; i++) {
+                REQUIRE(weir_disarm(silent->fx->registry, silent->fd) == 1);
+                REQUIRE(weir_disarm(silent->fx->registry, silent->fd) == 0);
+                REQUIRE(weir_rearm(silent->fx->registry, silent->fd, i % 2 ? WEIR_READABLE : 0) == 0);
+        }
+        return 0;
+}
+
+static void g8_disarm_makes_no_system_call(void **state) {
+        struct fixture *fx = *state;
+        struct silent silent = { .fx = fx };
+
+        silent.fd = make_eventfd(0);
+        assert_int_equal(weir_register(fx->registry, silent.fd, 1, WEIR_READABLE | WEIR_ONESHOT), 0);
+        expect_no_call(&silent, body_disarm);
+        ring(silent.fd);
+        expect_one(fx, 1);
+        assert_int_equal(weir_deregister(fx->registry, silent.fd), 0);
+        close(silent.fd);
+}
+
+static int body_disarm_pending(struct silent *silent) {
+        REQUIRE(weir_disarm(silent->fx->registry, silent->fd) == 1);
+        return 0;
+}
+
+static void g8_disarm_of_what_was_fetched_makes_no_system_call(void **state) {
+        struct fixture *fx = *state;
+        struct silent silent = { .fx = fx };
+
+        silent.fd = make_eventfd(1);
+        assert_int_equal(weir_register(fx->registry, silent.fd, 1, WEIR_READABLE | WEIR_ONESHOT), 0);
+        fetch(fx, 1);
+        expect_no_call(&silent, body_disarm_pending);
+        expect_drained_batch(fx);
+        expect_silence(fx);
+        assert_int_equal(weir_deregister(fx->registry, silent.fd), 0);
+        close(silent.fd);
+}
+
+static void g8_first_rearm_of_a_held_oneshot_makes_no_system_call(void **state) {
+        struct fixture *fx = *state;
+        struct silent silent = { .fx = fx };
+
+        silent.fd = make_eventfd(0);
+        assert_int_equal(weir_register(fx->registry, silent.fd, 1, WEIR_READABLE | WEIR_ONESHOT | WEIR_HELD), 0);
+        expect_no_call(&silent, body_rearm_once);
+        ring(silent.fd);
         expect_one(fx, 1);
         assert_int_equal(weir_deregister(fx->registry, silent.fd), 0);
         close(silent.fd);
@@ -231,8 +306,12 @@ static void g9_wake_of_a_poll_that_is_not_asleep_makes_no_system_call(void **sta
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(g8_rearm_of_known_directions_makes_no_system_call),
-                CASE(g8_rearm_with_readiness_in_the_meantime_makes_no_system_call),
+                CASE(g8_rearm_with_readiness_in_the_meantime_makes_one_system_call_at_most),
                 CASE(g8_direction_asked_for_by_an_earlier_rearm_makes_no_system_call),
+                CASE(g8_rearm_with_readiness_that_nobody_met_makes_no_system_call),
+                CASE(g8_disarm_makes_no_system_call),
+                CASE(g8_disarm_of_what_was_fetched_makes_no_system_call),
+                CASE(g8_first_rearm_of_a_held_oneshot_makes_no_system_call),
                 CASE(g8_retoken_and_clone_make_no_system_call),
                 CASE(g9_wake_of_a_poll_that_is_not_asleep_makes_no_system_call),
         };

@@ -259,8 +259,8 @@ static void g8_oneshot_in_two_open_batches_is_handed_out_once(void **state) {
 
 static void g8_rearm_refuses_other_modes_and_mode_bits(void **state) {
         const weir_interest modes[] = { 0, WEIR_LEVEL, WEIR_EXCLUSIVE };
-        const weir_interest bad[] = { 0,
-                                      WEIR_ONESHOT,
+        const weir_interest bad[] = { WEIR_ONESHOT,
+                                      WEIR_HELD,
                                       WEIR_LEVEL,
                                       WEIR_EXCLUSIVE,
                                       WEIR_READABLE | WEIR_ONESHOT,
@@ -275,6 +275,7 @@ static void g8_rearm_refuses_other_modes_and_mode_bits(void **state) {
         for (unsigned m = 0; m < ARRAY_LEN(modes); m++) {
                 assert_int_equal(weir_register(fx->registry, fd, 1, WEIR_READABLE | modes[m]), 0);
                 assert_int_equal(weir_rearm(fx->registry, fd, WEIR_READABLE), -EINVAL);
+                assert_int_equal(weir_rearm(fx->registry, fd, 0), -EINVAL);
                 assert_int_equal(weir_deregister(fx->registry, fd), 0);
         }
         assert_int_equal(weir_register(fx->registry, fd, 1, WEIR_READABLE | WEIR_ONESHOT), 0);

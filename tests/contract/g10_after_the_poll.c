@@ -31,6 +31,9 @@ static void g10_calls_get_eshutdown_after_the_poll_is_gone(void **state) {
         assert_int_equal(weir_reregister(clone, oneshot, 1, WEIR_READABLE), -ESHUTDOWN);
         assert_int_equal(weir_rearm(clone, oneshot, WEIR_READABLE), -ESHUTDOWN);
         assert_int_equal(weir_retoken(clone, oneshot, 2), -ESHUTDOWN);
+        assert_int_equal(weir_disarm(clone, oneshot), -ESHUTDOWN);
+        assert_int_equal(weir_disarm(clone, fd), -ESHUTDOWN);
+        assert_int_equal(weir_register(clone, fd, 1, WEIR_READABLE | WEIR_ONESHOT | WEIR_HELD), -ESHUTDOWN);
         assert_int_equal(weir_waker_create(clone, 2, &other), -ESHUTDOWN);
         assert_ptr_equal(other, &waker);
         assert_int_equal(weir_waker_wake(waker), -ESHUTDOWN);

@@ -113,12 +113,18 @@ static int child_calls(void *arg) {
 
         REQUIRE(wait_ms(family->fx->poll, family->fx->events, 0) == -ECHILD);
         REQUIRE(wait_ms(family->fx->poll, family->batch, -1) == -ECHILD);
+        REQUIRE(weir_poll_wait_until(family->fx->poll, family->fx->events, 0) == -ECHILD);
+        REQUIRE(weir_poll_wait_until(family->fx->poll, family->batch, WEIR_NEVER) == -ECHILD);
+        REQUIRE(weir_poll_interrupt(family->fx->poll) == -ECHILD);
         REQUIRE(weir_poll_fd(family->fx->poll) == -ECHILD);
         REQUIRE(weir_registry_fd(registry) == -ECHILD);
         REQUIRE(weir_register(registry, family->unregistered, 1, WEIR_READABLE) == -ECHILD);
         REQUIRE(weir_reregister(registry, family->fds[0], 1, WEIR_READABLE) == -ECHILD);
         REQUIRE(weir_rearm(registry, family->fds[2], WEIR_READABLE) == -ECHILD);
         REQUIRE(weir_retoken(registry, family->fds[1], 77) == -ECHILD);
+        REQUIRE(weir_disarm(registry, family->fds[2]) == -ECHILD);
+        REQUIRE(weir_disarm(registry, family->fds[0]) == -ECHILD);
+        REQUIRE(weir_register(registry, family->unregistered, 1, WEIR_ONESHOT | WEIR_HELD) == -ECHILD);
         for (unsigned i = 0; i < 3; i++)
                 REQUIRE(weir_deregister(registry, family->fds[i]) == -ECHILD);
         REQUIRE(weir_source_register(registry, &source, 1, WEIR_READABLE) == -ECHILD);
@@ -180,7 +186,11 @@ static int child_checks_order(void *arg) {
 
         /* Arguments before the fork, the fork before the descriptor. */
         REQUIRE(weir_register(NULL, family->unregistered, 1, WEIR_READABLE) == -EINVAL);
-        REQUIRE(weir_register(registry, family->unregistered, 1, 0) == -EINVAL);
+        REQUIRE(weir_register(registry, family->unregistered, 1, WEIR_LEVEL | WEIR_ONESHOT) == -EINVAL);
+        REQUIRE(weir_register(registry, family->unregistered, 1, WEIR_READABLE | WEIR_HELD) == -EINVAL);
+        REQUIRE(weir_disarm(NULL, family->fds[2]) == -EINVAL);
+        REQUIRE(weir_poll_interrupt(NULL) == -EINVAL);
+        REQUIRE(weir_poll_wait_until(family->fx->poll, family->batch, -1) == -EINVAL);
         REQUIRE(weir_reregister(registry, family->fds[0], 1, WEIR_READABLE | WEIR_EXCLUSIVE) == -EINVAL);
         REQUIRE(weir_rearm(registry, family->fds[2], WEIR_ONESHOT) == -EINVAL);
         REQUIRE(weir_poll_wait(family->fx->poll, NULL, NULL) == -EINVAL);
@@ -243,8 +253,10 @@ static void g11_destructors_in_a_child_work_in_another_order(void **state) {
 static int child_wakes_and_closes(void *arg) {
         struct family *family = arg;
 
-        for (unsigned i = 0; i < 100; i++)
+        for (unsigned i = 0; i < 100; i++) {
                 REQUIRE(weir_waker_wake(family->waker) == -ECHILD);
+                REQUIRE(weir_poll_interrupt(family->fx->poll) == -ECHILD);
+        }
         for (unsigned i = 0; i < 3; i++) {
                 close(family->fds[i]);
                 REQUIRE(weir_deregister(family->clone, family->fds[i]) == -ECHILD);

@@ -21,12 +21,16 @@ static void g12_null_arguments_get_einval(void **state) {
         assert_int_equal(weir_poll_create(NULL), -EINVAL);
         assert_int_equal(weir_poll_wait(NULL, fx->events, NULL), -EINVAL);
         assert_int_equal(weir_poll_wait(fx->poll, NULL, NULL), -EINVAL);
+        assert_int_equal(weir_poll_wait_until(NULL, fx->events, WEIR_NEVER), -EINVAL);
+        assert_int_equal(weir_poll_wait_until(fx->poll, NULL, WEIR_NEVER), -EINVAL);
+        assert_int_equal(weir_poll_interrupt(NULL), -EINVAL);
         assert_int_equal(weir_poll_fd(NULL), -EINVAL);
         assert_int_equal(weir_registry_fd(NULL), -EINVAL);
         assert_int_equal(weir_register(NULL, fd, 1, WEIR_READABLE), -EINVAL);
         assert_int_equal(weir_reregister(NULL, fd, 1, WEIR_READABLE), -EINVAL);
         assert_int_equal(weir_rearm(NULL, fd, WEIR_READABLE), -EINVAL);
         assert_int_equal(weir_retoken(NULL, fd, 1), -EINVAL);
+        assert_int_equal(weir_disarm(NULL, fd), -EINVAL);
         assert_int_equal(weir_deregister(NULL, fd), -EINVAL);
         assert_int_equal(weir_source_register(NULL, &source, 1, WEIR_READABLE), -EINVAL);
         assert_int_equal(weir_source_register(fx->registry, NULL, 1, WEIR_READABLE), -EINVAL);
@@ -56,9 +60,7 @@ static void g12_null_arguments_get_einval(void **state) {
 
 static void g12_invalid_interests_get_einval(void **state) {
         const weir_interest both[] = {
-                0,
-                WEIR_LEVEL,
-                WEIR_ONESHOT,
+                WEIR_LEVEL | WEIR_ONESHOT,
                 WEIR_EXCLUSIVE,
                 WEIR_LEVEL | WEIR_EXCLUSIVE,
                 WEIR_READABLE | WEIR_LEVEL | WEIR_ONESHOT,
@@ -66,11 +68,20 @@ static void g12_invalid_interests_get_einval(void **state) {
                 WEIR_PRIORITY | WEIR_EXCLUSIVE,
                 WEIR_READABLE | WEIR_PRIORITY | WEIR_EXCLUSIVE,
                 WEIR_READABLE | 0x8,
-                WEIR_READABLE | 0x800,
+                WEIR_HELD,
+                WEIR_READABLE | WEIR_HELD,
+                WEIR_READABLE | WEIR_LEVEL | WEIR_HELD,
+                WEIR_READABLE | WEIR_EXCLUSIVE | WEIR_HELD,
+                WEIR_READABLE | 0x1000,
                 WEIR_READABLE | UINT32_C(1) << 31,
                 UINT32_MAX,
         };
         const weir_interest valid[] = {
+                0,
+                WEIR_LEVEL,
+                WEIR_ONESHOT,
+                WEIR_ONESHOT | WEIR_HELD,
+                WEIR_READABLE | WEIR_ONESHOT | WEIR_HELD,
                 WEIR_READABLE,
                 WEIR_WRITABLE,
                 WEIR_PRIORITY,
@@ -93,6 +104,8 @@ static void g12_invalid_interests_get_einval(void **state) {
                 for (unsigned b = 0; b < ARRAY_LEN(both); b++)
                         assert_int_equal(weir_reregister(fx->registry, fds[0], 1, both[b]), -EINVAL);
                 assert_int_equal(weir_reregister(fx->registry, fds[0], 1, WEIR_READABLE | WEIR_EXCLUSIVE), -EINVAL);
+                assert_int_equal(weir_reregister(fx->registry, fds[0], 1, WEIR_READABLE | WEIR_ONESHOT | WEIR_HELD),
+                                 -EINVAL);
                 assert_int_equal(weir_deregister(fx->registry, fds[0]), 0);
         }
         close_pair(fds);
@@ -124,6 +137,7 @@ static void g12_descriptor_that_is_not_open_gets_ebadf(void **state) {
                 assert_int_equal(weir_reregister(fx->registry, bad[i], 1, WEIR_READABLE), -EBADF);
                 assert_int_equal(weir_rearm(fx->registry, bad[i], WEIR_READABLE), -EBADF);
                 assert_int_equal(weir_retoken(fx->registry, bad[i], 1), -EBADF);
+                assert_int_equal(weir_disarm(fx->registry, bad[i]), -EBADF);
                 assert_int_equal(weir_deregister(fx->registry, bad[i]), -EBADF);
         }
         assert_int_equal(stats_of(fx->registry).registered, 0);
@@ -137,6 +151,7 @@ static void g12_descriptor_that_is_not_registered_gets_enoent(void **state) {
         assert_int_equal(weir_reregister(fx->registry, fd, 1, WEIR_READABLE), -ENOENT);
         assert_int_equal(weir_rearm(fx->registry, fd, WEIR_READABLE), -ENOENT);
         assert_int_equal(weir_retoken(fx->registry, fd, 1), -ENOENT);
+        assert_int_equal(weir_disarm(fx->registry, fd), -ENOENT);
         assert_int_equal(weir_deregister(fx->registry, fd), -ENOENT);
         assert_int_equal(weir_register(fx->registry, fd, 1, WEIR_READABLE), 0);
         assert_int_equal(weir_register(fx->registry, fd, 1, WEIR_READABLE), -EEXIST);
@@ -214,7 +229,8 @@ static void g12_arguments_come_before_the_end_of_the_poll_and_that_before_the_de
         assert_int_equal(weir_register(clone, fd, 1, WEIR_READABLE), 0);
         fixture_end_poll(fx);
         closed = lowest_free_descriptor() + 100;
-        assert_int_equal(weir_register(clone, closed, 1, 0), -EINVAL);
+        assert_int_equal(weir_register(clone, closed, 1, WEIR_LEVEL | WEIR_ONESHOT), -EINVAL);
+        assert_int_equal(weir_register(clone, closed, 1, WEIR_READABLE | WEIR_HELD), -EINVAL);
         assert_int_equal(weir_reregister(clone, closed, 1, WEIR_EXCLUSIVE | WEIR_READABLE), -EINVAL);
         assert_int_equal(weir_rearm(clone, closed, WEIR_ONESHOT | WEIR_READABLE), -EINVAL);
         assert_int_equal(weir_waker_create(clone, 1, NULL), -EINVAL);
@@ -225,6 +241,8 @@ static void g12_arguments_come_before_the_end_of_the_poll_and_that_before_the_de
         assert_int_equal(weir_rearm(clone, fd, WEIR_READABLE), -ESHUTDOWN);
         assert_int_equal(weir_rearm(clone, closed, WEIR_READABLE), -ESHUTDOWN);
         assert_int_equal(weir_retoken(clone, closed, 1), -ESHUTDOWN);
+        assert_int_equal(weir_disarm(clone, fd), -ESHUTDOWN);
+        assert_int_equal(weir_disarm(clone, closed), -ESHUTDOWN);
         assert_int_equal(weir_waker_create(clone, 1, &waker), -ESHUTDOWN);
         assert_null(waker);
         weir_registry_release(clone);

@@ -215,7 +215,7 @@ int walk_wait(struct walk *walk, struct weir_events *events, int64_t timeout_ns)
         int r;
 
         while ((r = weir_poll_wait(walk->poll, events, timeout_ns < 0 ? NULL : &ts)) < 0) {
-                WANT(walk, r == -EINTR && walk->kinds & FAULT_WAIT && walk->error == EINTR);
+                WANT(walk, r == -EINTR && walk->kinds & (FAULT_WAIT | FAULT_NAP) && walk->error == EINTR);
                 WANT(walk, weir_events_is_empty(events));
                 walk->refused++;
                 WANT(walk, walk->refused < MANY_WAITS);
@@ -270,6 +270,15 @@ static bool has_spoken(const struct place *place, bool was_armed) {
         return !(place->interest & WEIR_LEVEL && place->interest & WEIR_WRITABLE && !(place->seen & EPOLLOUT));
 }
 
+/* The library was told that it is closed, so it may be registered anew once it is deregistered. */
+static void begin_anew(struct walk *walk, unsigned i) {
+        weir_interest interest = walk->places[i].interest;
+
+        walk->may_vanish = false;
+        walk_deregister(walk, i);
+        WANT(walk, walk_register(walk, i, interest));
+}
+
 void walk_verify(struct walk *walk) {
         bool was_armed[PLACES];
         unsigned silent, waits = 0, last = 0;
@@ -284,6 +293,8 @@ void walk_verify(struct walk *walk) {
                 walk_wait(walk, walk->events, 0);
                 walk_read(walk, walk->events, BATCH);
                 weir_events_clear(walk->events);
+                /* What an open batch holds unread comes from there, and may be all that the kernel has to say. */
+                walk_read(walk, walk->narrow, BATCH);
                 silent = 0;
                 for (unsigned i = 0; i < PLACES; i++)
                         if (!has_spoken(&walk->places[i], was_armed[i])) {
@@ -295,12 +306,7 @@ void walk_verify(struct walk *walk) {
         for (unsigned i = 0; i < PLACES; i++)
                 drain(walk->places[i].fd);
         if (silent) {
-                /* The library was told that it is closed, so it may be registered anew once it is deregistered. */
-                weir_interest interest = walk->places[last].interest;
-
-                walk->may_vanish = false;
-                walk_deregister(walk, last);
-                WANT(walk, walk_register(walk, last, interest));
+                begin_anew(walk, last);
                 walk_verify(walk);
         }
         for (unsigned i = 0; i < PLACES; i++) {
@@ -308,8 +314,14 @@ void walk_verify(struct walk *walk) {
                 weir_interest directions = place->interest & (WEIR_READABLE | WEIR_WRITABLE);
 
                 if (place->registered && place->interest & WEIR_ONESHOT && !place->armed) {
-                        /* Directions that were asked for before cost no call that could fail. */
-                        WANT(walk, weir_rearm(walk->registry, place->fd, directions) == 0);
+                        int r = weir_rearm(walk->registry, place->fd, directions);
+
+                        if (walk->may_vanish && r == -ENOENT) {
+                                begin_anew(walk, i);
+                                continue;
+                        }
+                        /* The plan may fail the one call that it makes; not twice. */
+                        WANT(walk, walk_allowed(walk, r) || weir_rearm(walk->registry, place->fd, directions) == 0);
                         place->armed = directions;
                 }
         }

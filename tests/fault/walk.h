@@ -33,7 +33,7 @@ struct walk {
         int error;
         uint64_t n;
         bool lasting;    /* the plan fails all calls from the n-th on */
-        bool may_vanish; /* a failing EPOLL_CTL_DEL tells a rebuild that the user closed one descriptor */
+        bool may_vanish; /* a failing epoll_ctl(2) tells a rebuild that the user closed one descriptor */
 
         struct weir_poll *poll;
         struct weir_registry *registry;

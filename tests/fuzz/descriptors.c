@@ -195,7 +195,7 @@ static const struct weir_source_ops source_ops = { source_register, source_rereg
 
 void op_registry(struct world *world, unsigned what) {
         unsigned s = world_pick_side(world), through = world_pick(world, 8);
-        int number = pick_number(world), fd = number < 0 ? -1 : BASE + number, wanted;
+        int number = pick_number(world), fd = number < 0 ? -1 : BASE + number, wanted, result;
         struct source source = { { &source_ops }, fd };
         struct weir_registry *registry = world->sides[s].registry;
         struct model *model = &world->model;
@@ -221,15 +221,16 @@ void op_registry(struct world *world, unsigned what) {
                 break;
         case 1:
                 world_note(world, "reregister %d in %u, token %u, interest %x", number, s, (unsigned)token, interest);
-                wanted = model_reregister(model, s, number, token, interest);
                 if (through)
-                        world_expect(world, weir_reregister(registry, fd, token, interest), wanted);
+                        result = weir_reregister(registry, fd, token, interest);
                 else
-                        world_expect(world, weir_source_reregister(registry, &source.source, token, interest), wanted);
+                        result = weir_source_reregister(registry, &source.source, token, interest);
+                world_expect(world, result, model_reregister(model, s, number, token, interest, result));
                 break;
         case 2:
                 world_note(world, "rearm %d in %u, interest %x", number, s, interest);
-                world_expect(world, weir_rearm(registry, fd, interest), model_rearm(model, s, number, interest));
+                result = weir_rearm(registry, fd, interest);
+                world_expect(world, result, model_rearm(model, s, number, interest, result));
                 break;
         case 3:
                 world_note(world, "retoken %d in %u, token %u", number, s, (unsigned)token);

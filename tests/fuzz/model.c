@@ -91,11 +91,11 @@ void model_create(struct model *model, unsigned side) {
 }
 
 static bool is_valid(weir_interest interest) {
-        if (!(interest & DIRECTIONS) || interest & ~(DIRECTIONS | WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE))
+        if (interest & ~(DIRECTIONS | WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE))
                 return false;
         if (interest & WEIR_LEVEL && interest & WEIR_ONESHOT)
                 return false;
-        return !(interest & WEIR_EXCLUSIVE && interest & (WEIR_ONESHOT | WEIR_PRIORITY));
+        return !(interest & WEIR_EXCLUSIVE) || (interest & DIRECTIONS && !(interest & (WEIR_ONESHOT | WEIR_PRIORITY)));
 }
 
 static int missing(const struct model *model, int number) {
@@ -108,12 +108,12 @@ static struct model_registration *find(struct model *model, unsigned side, int n
         return &model->sides[side].registrations[number];
 }
 
-/* What the kernel says to a change of what is registered. */
-static int change(const struct model *model, const struct model_registration *reg, int number) {
+/* What the kernel says to a change of what is registered; of a file that cannot be there, the library may know that before. */
+static int change(const struct model *model, const struct model_registration *reg, int number, int result) {
         if (!model->file_at[number])
                 return -EBADF;
         if (!model->files[model->file_at[number]].pollable)
-                return -EPERM;
+                return result == -ENOENT ? -ENOENT : -EPERM;
         return stands(model, reg, number) ? 0 : -ENOENT;
 }
 
@@ -125,7 +125,8 @@ static void begin(struct model *model, struct model_registration *reg, int numbe
         reg->file = model->file_at[number];
         reg->token = token;
         reg->interest = interest;
-        reg->armed = interest & WEIR_ONESHOT ? interest & DIRECTIONS : 0;
+        reg->is_armed = interest & WEIR_ONESHOT;
+        reg->armed = reg->is_armed ? interest & DIRECTIONS : 0;
         reg->ever = file->now;
         reg->must = file->now & asked(reg);
         file->exclusives += !!(interest & WEIR_EXCLUSIVE);
@@ -150,7 +151,8 @@ int model_register(struct model *model, unsigned side, int number, weir_token to
         return 0;
 }
 
-int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest) {
+int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest,
+                     int result) {
         struct model_registration *reg = find(model, side, number);
         int r;
 
@@ -162,18 +164,18 @@ int model_reregister(struct model *model, unsigned side, int number, weir_token 
                 return missing(model, number);
         if (reg->interest & WEIR_EXCLUSIVE)
                 return -EINVAL;
-        r = change(model, reg, number);
+        r = change(model, reg, number, result);
         if (r == 0)
                 begin(model, reg, number, token, interest);
         return r;
 }
 
-int model_rearm(struct model *model, unsigned side, int number, weir_interest interest) {
+int model_rearm(struct model *model, unsigned side, int number, weir_interest interest, int result) {
         struct model_registration *reg = find(model, side, number);
         weir_interest fresh;
         int r;
 
-        if (!interest || interest & ~DIRECTIONS)
+        if (interest & ~DIRECTIONS)
                 return -EINVAL;
         if (model->sides[side].shut)
                 return -ESHUTDOWN;
@@ -182,13 +184,14 @@ int model_rearm(struct model *model, unsigned side, int number, weir_interest in
         if (!(reg->interest & WEIR_ONESHOT))
                 return -EINVAL;
         fresh = interest & ~reg->interest;
+        r = change(model, reg, number, result);
+        if (r < 0 && (fresh || result < 0))
+                return r;
         if (fresh) {
-                r = change(model, reg, number);
-                if (r < 0)
-                        return r;
                 reg->interest |= interest;
                 reg->must |= model->files[reg->file].now & fresh;
         }
+        reg->is_armed = true;
         reg->armed = interest;
         return 0;
 }
@@ -283,7 +286,7 @@ const char *model_event(struct model *model, unsigned side, const struct weir_ev
                         continue;
                 if (!event->readiness)
                         return "an event that says nothing";
-                if (!directions)
+                if (reg->interest & WEIR_ONESHOT && !reg->is_armed)
                         return "a one-shot that was not armed again";
                 if (event->readiness & ~(directions | ALWAYS | EPOLLRDHUP))
                         return "a direction that is not asked for";
@@ -291,6 +294,7 @@ const char *model_event(struct model *model, unsigned side, const struct weir_ev
                         return "a closed direction that is not asked for";
                 if (event->readiness & ~reg->ever)
                         return "readiness that the file never showed";
+                reg->is_armed = false;
                 reg->armed = 0;
                 reg->must &= ~event->readiness;
                 return NULL;
@@ -304,7 +308,7 @@ static uint32_t due(const struct model *model, const struct model_registration *
         if (!stands(model, reg, number))
                 return 0;
         if (reg->interest & WEIR_ONESHOT)
-                mask = reg->armed ? reg->armed | ALWAYS : 0;
+                mask = reg->is_armed ? reg->armed | ALWAYS : 0;
         /* Of several exclusive registrations the kernel wakes one, and that may be a ghost. */
         if (reg->interest & WEIR_EXCLUSIVE && model->files[reg->file].exclusives > 1)
                 return 0;

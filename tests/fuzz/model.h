@@ -25,7 +25,8 @@ struct model_registration {
         unsigned file;
         weir_token token;
         weir_interest interest; /* for a one-shot: all directions ever asked for */
-        weir_interest armed;    /* for a one-shot */
+        bool is_armed;          /* for a one-shot */
+        weir_interest armed;    /* likewise, for which directions, none of them included */
         uint32_t ever;          /* readiness that the file has shown since the registration began */
         uint32_t must;          /* readiness that is still to be handed out */
 };
@@ -86,8 +87,13 @@ void model_sample(struct model *model, unsigned file, uint32_t readiness);
 
 void model_create(struct model *model, unsigned side);
 int model_register(struct model *model, unsigned side, int number, weir_token token, weir_interest interest);
-int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest);
-int model_rearm(struct model *model, unsigned side, int number, weir_interest interest);
+/*
+ * result is what the library returned: a rearm that asks the kernel learns that the number is another file's now, one that does
+ * not succeeds; which of them it is the model does not know. Nor which errno tells of a file that cannot be polled.
+ */
+int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest,
+                     int result);
+int model_rearm(struct model *model, unsigned side, int number, weir_interest interest, int result);
 int model_retoken(struct model *model, unsigned side, int number, weir_token token);
 int model_deregister(struct model *model, unsigned side, int number);
 

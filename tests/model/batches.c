@@ -6,7 +6,7 @@
  * Threads: each opens and closes a batch of its own.
  */
 
-#define MODEL_FUTEX(poll) (&(poll)->core.epochs.given)
+#define MODEL_FUTEX(poll) (&(poll)->core.life->unlocks)
 
 #include "library.h"
 #include "withdrawn.h"

@@ -5,7 +5,7 @@
  * Threads: two look at the epoch; one defers. A batch is open.
  */
 
-#define MODEL_FUTEX(poll) (&(poll)->core.epochs.given)
+#define MODEL_FUTEX(poll) (&(poll)->core.life->unlocks)
 
 #include "library.h"
 #include "withdrawn.h"

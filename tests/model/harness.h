@@ -11,18 +11,24 @@
 
 #ifdef WEIR_MODEL_CHECK
 
-#define MODEL_MAIN(set_up, tear_down, ...)                                      \
-        static void *(*const model_runs[])(void *) = { __VA_ARGS__ };           \
-        int main(void) {                                                        \
-                pthread_t threads[sizeof model_runs / sizeof model_runs[0]];    \
-                                                                                \
-                set_up();                                                       \
-                for (unsigned i = 0; i < sizeof threads / sizeof *threads; ++i) \
-                        pthread_create(&threads[i], NULL, model_runs[i], NULL); \
-                for (unsigned i = 0; i < sizeof threads / sizeof *threads; ++i) \
-                        pthread_join(threads[i], NULL);                         \
-                tear_down();                                                    \
-                return 0;                                                       \
+/* The threads get their numbers here: in which order the library would give them out makes no difference, but executions. */
+#define MODEL_MAIN(set_up, tear_down, ...)                                       \
+        static void *(*const model_runs[])(void *) = { __VA_ARGS__ };            \
+        static void *model_run(void *number) {                                   \
+                weir_thread = 2 + (uintptr_t)number;                             \
+                return model_runs[(uintptr_t)number](NULL);                      \
+        }                                                                        \
+        int main(void) {                                                         \
+                pthread_t threads[sizeof model_runs / sizeof model_runs[0]];     \
+                                                                                 \
+                weir_thread = 1;                                                 \
+                set_up();                                                        \
+                for (uintptr_t i = 0; i < sizeof threads / sizeof *threads; ++i) \
+                        pthread_create(&threads[i], NULL, model_run, (void *)i); \
+                for (unsigned i = 0; i < sizeof threads / sizeof *threads; ++i)  \
+                        pthread_join(threads[i], NULL);                          \
+                tear_down();                                                     \
+                return 0;                                                        \
         }
 
 #else

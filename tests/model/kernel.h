@@ -2,21 +2,25 @@
 #pragma once
 
 /*
- * A kernel small enough to be explored: MODEL_FILES descriptors that are always open, 0 and up, one eventfd, and
- * MODEL_SETS epoll sets. It stands behind lib/reactor/sys.h and does what epoll(7) says, but gives no ordering: each of its
- * words is changed by relaxed read-modify-writes alone, so an edge that the library needs must be made by the library.
+ * A kernel small enough to be explored: MODEL_FILES descriptors that are always open, 0 and up, one eventfd, and MODEL_SETS
+ * epoll sets, each of which is made once. It stands behind lib/reactor/sys.h and does what epoll(7) says, but gives no
+ * ordering: each of its words is changed by relaxed read-modify-writes alone, so an edge that the library needs must be made
+ * by the library.
  *
- * What one set knows of one descriptor is one word:
+ * A number leads to one of MODEL_BEHIND files, 0 at first. What one set knows of one file under one number is one word:
  *
- *    63                    26 25  16    15     14      13    12   11     6 5      0
- *   +------------------------+------+-------+-------+-------+------+--------+-------+
- *   | data, but for its index|      |       |PRESENT|PENDING|LEVEL | asked  | ready |
- *   +------------------------+------+-------+-------+-------+------+--------+-------+
+ *    63                    26 25 18    17      16       15      14      13     12   11     6 5      0
+ *   +------------------------+-----+-------+---------+-------+-------+-------+-----+--------+-------+
+ *   | data, but for its index|     |ENABLED|EXCLUSIVE|ONESHOT|PRESENT|PENDING|LEVEL| asked  | ready |
+ *   +------------------------+-----+-------+---------+-------+-------+-------+-----+--------+-------+
  *
- *   ready    what the file behind the descriptor is ready for, as the low bits of epoll(7)
+ *   ready    what the file is ready for, as the low bits of epoll(7)
  *   asked    what the registration asks for
  *   PENDING  the item is on the set's list of what may be ready: set by new readiness, by ADD and by MOD; a fetch takes
  *            it off, looks at ready once more, and puts a level-triggered one that is still ready back
+ *   ENABLED  a ONESHOT has not reported since ADD or MOD
+ *
+ * Which set a number of a set leads to is a word, too, so that one can be put in the place of another.
  *
  * A wait that finds nothing and may sleep does not sleep. It is noted, and the thread ends there: what it would do when
  * woken is what it does in another execution, in which it began to wait later. model_check_sleep() looks,
@@ -32,6 +36,9 @@
 #ifndef MODEL_FILES
 #define MODEL_FILES 1
 #endif
+#ifndef MODEL_BEHIND
+#define MODEL_BEHIND 1
+#endif
 #ifndef MODEL_SETS
 #define MODEL_SETS 1
 #endif
@@ -46,6 +53,7 @@ void model_kernel_reset(void);
 
 /* The file becomes ready, again or anew: an edge. */
 void model_ready(int fd, uint32_t events);
+void model_ready_behind(int fd, unsigned file, uint32_t events);
 
 /* The file is read until it would block. Returns what it was ready for. */
 uint32_t model_drain(int fd);
@@ -53,11 +61,23 @@ uint32_t model_drain(int fd);
 /* The number is closed, which takes it out of every set, and is a file that is ready for events at once. */
 void model_reuse(int fd, uint32_t events);
 
-/* With MODEL_GHOST, a number: it is closed while a duplicate keeps its item in the first set alive. */
-void model_lose(void);
+/* The number is closed, and leads to another file, while a duplicate of the one that it led to keeps that one's items alive. */
+void model_lead(int fd, unsigned file);
 
-/* Whether a wait would return at once. */
-bool model_is_signalled(void);
+/* The last duplicate of a file that the number does not lead to is closed, which takes it out of every set. */
+void model_forget(int fd, unsigned file);
+
+/* Makes calls that add to the n-th set which is made, from 0, fail with -ENOSPC. */
+void model_fill_set(unsigned n);
+
+/* Whether the entries of a set can be read. They can at first. */
+void model_show_entries(bool show);
+
+/* What the clock says. */
+void model_set_time(int64_t now);
+
+/* Whether an outer set that watches the poll's would be told. */
+bool model_outer_is_told(void);
 
 /*
  * For the main thread, after all others have ended. If one slept in the wait, it must be that something would wake it

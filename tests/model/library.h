@@ -21,6 +21,7 @@
 #endif
 #endif
 
+#include "mutex.c"
 #include "slot.c"
 #include "queue.c"
 #include "epoch.c"
@@ -28,6 +29,7 @@
 #include "run.c"
 #include "events.c"
 #include "waker.c"
+#include "ghost.c"
 #include "registry.c"
 #include "sets.c"
 #include "poll.c"

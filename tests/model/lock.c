@@ -6,7 +6,7 @@
  * Threads: one reregisters; one deregisters.
  */
 
-#define MODEL_FUTEX(poll) (&weir_table_find(&(poll)->core.fds, 0)->word)
+#define MODEL_FUTEX(poll) (&(poll)->core.life->unlocks)
 
 #include "library.h"
 

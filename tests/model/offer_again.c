@@ -46,7 +46,8 @@ static void *closes(void *unused) {
 static void *owns(void *unused) {
         (void)unused;
         assert(weir_rearm(registry, 0, WEIR_READABLE) == 0);
-        assert(weir_poll_wait(poll, later, &at_once) == 1);
+        /* The slot may come from the queue twice, for one event. */
+        assert(weir_poll_wait(poll, later, &at_once) > 0);
         take();
         return NULL;
 }

@@ -2,7 +2,7 @@
 
 /*
  * Calls that are refused because of another thread's call come after it: they see what that thread wrote before.
- * Threads: one deregisters; one rearms, and reregisters if that was not refused.
+ * Threads: one deregisters; one rearms, disarms if that was not refused, and reregisters if neither was.
  */
 
 #include "library.h"
@@ -28,6 +28,8 @@ static void *changes(void *unused) {
         (void)unused;
         r = weir_rearm(registry, 0, WEIR_READABLE);
         if (r == 0)
+                r = weir_disarm(registry, 0);
+        if (r == 1)
                 r = weir_reregister(registry, 0, 2, WEIR_READABLE);
         assert(r == 0 || r == -ENOENT);
         if (r == -ENOENT)

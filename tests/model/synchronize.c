@@ -6,7 +6,7 @@
  * Threads: one opens and closes two batches; one withdraws a thing, synchronizes and ends it.
  */
 
-#define MODEL_FUTEX(poll) (&(poll)->core.epochs.closed)
+#define MODEL_FUTEX(poll) (&(poll)->core.life->closed)
 
 #include "library.h"
 #include "withdrawn.h"

@@ -22,23 +22,32 @@ unsigned torture_draw(uint64_t *state, unsigned n) {
 }
 
 /*
- * The library asks this, and not weir_slot_is_stale(), when it counts an event that it drops: see meson.build. What the
- * number is now says what the event would have hit.
+ * The library asks these, and not weir_slot_take() and weir_slot_peek(), what becomes of an entry: see meson.build. Of one that
+ * is dropped, what the number is now says what its event would have hit.
  */
-bool torture_is_stale(struct weir_slot *slot, uint64_t data);
+enum weir_verdict torture_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event);
+enum weir_verdict torture_peek(struct weir_slot *slot, uint64_t data, uint32_t events);
 
-bool torture_is_stale(struct weir_slot *slot, uint64_t data) {
+static enum weir_verdict note_dropped(enum weir_verdict verdict, uint64_t data) {
         unsigned number = (unsigned)(data & DATA_INDEX);
         int fate = KEPT;
 
-        if (!weir_slot_is_stale(slot, data))
-                return false;
+        if (verdict != WEIR_STALE && verdict != WEIR_GHOST)
+                return verdict;
         if (data & DATA_WAKER)
                 fate = WAKER;
         else if (number < NUMBERS)
                 fate = atomic_load_explicit(&torture_numbers[number].fate, memory_order_relaxed);
         atomic_fetch_add_explicit(&torture_dropped[fate], 1, memory_order_relaxed);
-        return true;
+        return verdict;
+}
+
+enum weir_verdict torture_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event) {
+        return note_dropped(weir_slot_take(slot, data, events, ret_event), data);
+}
+
+enum weir_verdict torture_peek(struct weir_slot *slot, uint64_t data, uint32_t events) {
+        return note_dropped(weir_slot_peek(slot, data, events), data);
 }
 
 static weir_token token_of(const struct record *record) {

@@ -7,7 +7,7 @@
 #include "poll.h"
 #include "words.h"
 
-static uint32_t references(struct weir_registry *core) {
+static uint64_t references(struct weir_registry *core) {
         return atomic_load(&core->references);
 }
 
@@ -22,7 +22,7 @@ static void life_is_told(void **state) {
         int pid = core->pid;
 
         for (size_t i = 0; i < ARRAY_LEN(rows); ++i) {
-                atomic_store(core->life, rows[i].life);
+                atomic_store(&core->life->state, rows[i].life);
                 core->pid = 0;
                 assert_int_equal(weir_core_check(core), rows[i].result);
                 assert_int_equal(weir_core_is_forked(core), rows[i].result == -ECHILD);
@@ -33,11 +33,11 @@ static void life_is_told(void **state) {
                 assert_true(weir_core_is_forked(core));
         }
         core->pid = 0;
-        atomic_store(core->life, LIFE_ALIVE);
+        atomic_store(&core->life->state, LIFE_ALIVE);
         assert_int_equal(weir_core_check(core), 0);
         assert_false(weir_core_is_forked(core));
         core->pid = pid;
-        atomic_store(core->life, pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
+        atomic_store(&core->life->state, pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
 }
 
 static void handles_are_references(void **state) {
@@ -96,23 +96,54 @@ static void last_reference_ends_the_core(void **state) {
         }
 }
 
+/* The slot that alone is in the queue, which is empty then. */
+static struct weir_slot *take(struct weir_registry *core, bool unread) {
+        struct weir_ready_list lists[2] = { { NULL, NULL }, { NULL, NULL } };
+        struct weir_slot *slot;
+
+        weir_queue_take(&core->queue, &lists[1], &lists[0]);
+        assert_null(lists[!unread].first);
+        assert_non_null(lists[unread].first);
+        slot = weir_ready_list_pop(&lists[unread]);
+        assert_null(lists[unread].first);
+        return slot;
+}
+
 /* A push to a consumer that is awake makes no system call, one to a parked one makes one. */
 static void push_signals_the_parked(void **state) {
+        static void (*const pushes[])(struct weir_registry *, struct weir_slot *) = { weir_core_push,
+                                                                                      weir_core_push_unread };
         struct fixture *fx = *state;
-        struct weir_slot slots[3] = { slot_with(0), slot_with(0), slot_with(0) };
-        uint64_t signals = fault_count(FAULT_SIGNAL), calls = fault_count(FAULT_SYSTEM);
+        _Alignas(WEIR_CACHE_LINE) struct weir_slot slots[2] = { slot_with(0), slot_with(0) };
 
-        weir_core_push(fx->registry, &slots[0]);
-        assert_int_equal(fault_count(FAULT_SYSTEM), calls);
-        assert_ptr_equal(weir_queue_take(&fx->registry->queue), &slots[0]);
-        assert_true(weir_queue_park(&fx->registry->queue));
-        weir_core_push(fx->registry, &slots[1]);
-        weir_core_push(fx->registry, &slots[2]);
-        assert_int_equal(fault_count(FAULT_SIGNAL), signals + 1);
-        assert_int_equal(fault_count(FAULT_SYSTEM), calls + 1);
-        assert_int_equal(atomic_load(&fx->registry->eventfd_writes), 1);
-        assert_true(polls_readable(fx->registry->eventfd, 0));
-        (void)weir_queue_take(&fx->registry->queue);
+        for (unsigned unread = 0; unread < 2; ++unread) {
+                uint64_t signals = fault_count(FAULT_SIGNAL), calls = fault_count(FAULT_SYSTEM);
+
+                pushes[unread](fx->registry, &slots[0]);
+                assert_int_equal(fault_count(FAULT_SYSTEM), calls);
+                assert_ptr_equal(take(fx->registry, unread), &slots[0]);
+                assert_true(weir_queue_park(&fx->registry->queue));
+                pushes[unread](fx->registry, &slots[1]);
+                assert_int_equal(fault_count(FAULT_SIGNAL), signals + 1);
+                assert_int_equal(fault_count(FAULT_SYSTEM), calls + 1);
+                assert_int_equal(atomic_load(&fx->registry->eventfd_writes), unread + 1);
+                assert_true(polls_readable(fx->registry->eventfd, 0));
+                assert_ptr_equal(take(fx->registry, unread), &slots[1]);
+        }
+}
+
+/* 2^32 clones are no more than a leak: the next release must not end the core. */
+static void references_do_not_wrap(void **state) {
+        struct fixture *fx = *state;
+        uint64_t before = references(fx->registry);
+
+        atomic_store(&fx->registry->references, UINT32_MAX);
+        weir_registry_clone(fx->registry);
+        weir_registry_clone(fx->registry);
+        weir_registry_release(fx->registry);
+        assert_int_equal(references(fx->registry), UINT64_C(1) << 32);
+        assert_true(weir_sys_is_open(fx->registry->set));
+        atomic_store(&fx->registry->references, before);
 }
 
 static void data_names_a_slot_of_its_table(void **state) {
@@ -132,7 +163,7 @@ static void data_names_a_slot_of_its_table(void **state) {
         assert_ptr_not_equal(fd, waker);
 }
 
-/* Everything the core ever had: both sets, the outer one, the eventfd, and both tables. */
+/* Everything the core ever had: the set, the spare and the outer one, the eventfd, and both tables. */
 static void end_closes_all_there_is(void **state) {
         unsigned before = count_descriptors();
         struct weir_poll *poll;
@@ -145,7 +176,7 @@ static void end_closes_all_there_is(void **state) {
         assert_true(weir_poll_fd(poll) >= 0);
         assert_int_equal(weir_register(weir_poll_registry(poll), pair[0], 1, WEIR_READABLE), 0);
         assert_int_equal(weir_waker_create(weir_poll_registry(poll), 1, &waker), 0);
-        atomic_store(&poll->core.sets[1], weir_sys_epoll_create());
+        atomic_store(&poll->core.spare, weir_sys_epoll_create());
         assert_int_equal(count_descriptors(), before + 2 + 4);
         weir_waker_destroy(waker);
         weir_poll_destroy(poll);
@@ -159,6 +190,7 @@ int main(void) {
                 CASE(handles_are_references),
                 CASE(last_reference_ends_the_core),
                 CASE(push_signals_the_parked),
+                CASE(references_do_not_wrap),
                 CASE(data_names_a_slot_of_its_table),
                 CASE(end_closes_all_there_is),
         };

@@ -28,14 +28,14 @@ static struct weir_slot *lay_in(struct fixture *fx, unsigned index, uint64_t wor
 static void open_batch(struct fixture *fx, const struct epoll_event *entries, unsigned count) {
         weir_events_attach(fx->events, fx->registry);
         memcpy(fx->events->entries, entries, count * sizeof *entries);
-        weir_events_open(fx->events, count);
+        assert_true(weir_events_open(fx->events, count));
 }
 
 static struct epoll_event entry(uint64_t data, uint32_t events) {
         return (struct epoll_event){ .events = events, .data.u64 = data };
 }
 
-static uint32_t references(struct fixture *fx) {
+static uint64_t references(struct fixture *fx) {
         return atomic_load(&fx->registry->references);
 }
 
@@ -67,7 +67,7 @@ static void capacity_is_checked(void **state) {
 
 static void object_holds_the_core_it_was_used_with(void **state) {
         struct fixture *fx = *state;
-        uint32_t before = references(fx);
+        uint64_t before = references(fx);
         struct weir_poll *poll;
 
         weir_events_attach(fx->events, fx->registry);
@@ -144,16 +144,32 @@ static void next_hands_out_what_stands(void **state) {
         assert_false(weir_events_next(fx->events, &event));
 }
 
+static int read_and_synchronize(void *arg) {
+        struct fixture *fx = arg;
+        struct weir_event event;
+
+        REQUIRE(weir_events_next(fx->events, &event));
+        REQUIRE(event.token == TOKEN + FD);
+        REQUIRE(atomic_load(&fx->events->batch.owner) == weir_thread);
+        REQUIRE(weir_synchronize(fx->registry) == -EDEADLK);
+        return 0;
+}
+
+/* The batch belongs to the thread that waited, until another one reads: that would wait for itself then. */
 static void next_notes_who_reads(void **state) {
         struct fixture *fx = *state;
-        struct epoll_event entries[] = { entry(GEN(1) | FD, EPOLLIN) };
+        struct epoll_event entries[] = { entry(GEN(1) | FD, EPOLLIN), entry(GEN(1) | FD, EPOLLIN) };
+        struct worker worker;
         struct weir_event event;
 
         lay_in(fx, FD, GEN(1) | EDGE(EPOLLIN));
-        open_batch(fx, entries, 1);
-        atomic_store(&fx->events->batch.reader, (pthread_t){ 0 });
+        open_batch(fx, entries, 2);
+        assert_int_equal(weir_synchronize(fx->registry), -EDEADLK);
+        worker_start(&worker, read_and_synchronize, fx);
+        assert_int_equal(worker_join(&worker), 0);
+        assert_int_not_equal(atomic_load(&fx->events->batch.owner), weir_thread);
         assert_true(weir_events_next(fx->events, &event));
-        assert_true(pthread_equal(atomic_load(&fx->events->batch.reader), pthread_self()));
+        assert_int_equal(atomic_load(&fx->events->batch.owner), weir_thread);
 }
 
 /* The segment was made by another thread, which this one does not see yet, and there is no memory to make it. */
@@ -186,7 +202,7 @@ static void next_ends_with_the_poll(void **state) {
 
 /* ---------------------------------------------------------------- closing */
 
-/* Of what was left unread the kernel repeats level readiness alone; the rest is latched and queued, what stands. */
+/* What was left unread is latched and queued, what stands, and comes before what is newer. */
 static void closing_requeues_what_was_not_read(void **state) {
         struct fixture *fx = *state;
         struct epoll_event entries[] = {
@@ -198,17 +214,20 @@ static void closing_requeues_what_was_not_read(void **state) {
                 entry(GEN(1) | (FD + 4), EPOLLIN),
                 entry(GEN(1) | (FD + 5), EPOLLIN),
         };
-        struct weir_slot *slots[6], *slot;
+        struct weir_ready_list lists[2] = { { NULL, NULL }, { NULL, NULL } };
+        struct weir_slot *slots[7];
         struct weir_event event;
 
         slots[0] = lay_in(fx, FD, GEN(1) | EDGE(EPOLLIN));
         slots[1] = lay_in(fx, FD + 1, GEN(1) | EDGE(EPOLLIN));
-        slots[2] = lay_in(fx, FD + 2, GEN(1) | LEVEL(EPOLLIN) | EPOLLIN);
+        slots[2] = lay_in(fx, FD + 2, GEN(1) | LEVEL(EPOLLIN));
         slots[3] = lay_in(fx, FD + 3, GEN(1) | EDGE(EPOLLIN));
         slots[4] = lay_in(fx, FD + 4, GEN(1) | ONESHOT(EPOLLIN));
         slots[5] = lay_in(fx, FD + 5, GEN(1) | ONESHOT(EPOLLOUT));
+        slots[6] = lay_in(fx, FD + 6, GEN(1) | EDGE(EPOLLIN) | EPOLLIN | SLOT_LINKED);
         open_batch(fx, entries, ARRAY_LEN(entries));
         assert_true(weir_events_next(fx->events, &event));
+        weir_core_push(fx->registry, slots[6]);
         weir_events_clear(fx->events);
 
         assert_word(slots[0], GEN(1) | EDGE(EPOLLIN));
@@ -217,25 +236,15 @@ static void closing_requeues_what_was_not_read(void **state) {
         assert_word(slots[3], GEN(1) | EDGE(EPOLLIN));
         assert_word(slots[4], GEN(1) | ONESHOT(EPOLLIN) | EPOLLIN | SLOT_LINKED);
         assert_word(slots[5], GEN(1) | ONESHOT(EPOLLOUT) | EPOLLIN);
-        slot = weir_queue_take(&fx->registry->queue);
-        assert_ptr_equal(slot, slots[1]);
-        assert_ptr_equal(slot->next, slots[2]);
-        assert_ptr_equal(slot->next->next, slots[4]);
-        assert_null(slot->next->next->next);
+        weir_queue_take(&fx->registry->queue, &lists[0], &lists[1]);
+        assert_ptr_equal(weir_ready_list_pop(&lists[0]), slots[1]);
+        assert_ptr_equal(weir_ready_list_pop(&lists[0]), slots[2]);
+        assert_ptr_equal(weir_ready_list_pop(&lists[0]), slots[4]);
+        assert_null(lists[0].first);
+        assert_ptr_equal(weir_ready_list_pop(&lists[1]), slots[6]);
+        assert_null(lists[1].first);
         assert_int_equal(stats_of(fx->registry).requeued, 3);
         assert_int_equal(stats_of(fx->registry).events, 1);
-}
-
-/* What the kernel repeats need not be queued. */
-static void closing_leaves_level_to_the_kernel(void **state) {
-        struct fixture *fx = *state;
-        struct epoll_event entries[] = { entry(GEN(1) | DATA_LEVEL | FD, EPOLLIN) };
-        struct weir_slot *slot = lay_in(fx, FD, GEN(1) | LEVEL(EPOLLIN));
-
-        open_batch(fx, entries, 1);
-        weir_events_clear(fx->events);
-        assert_word(slot, GEN(1) | LEVEL(EPOLLIN));
-        assert_true(queue_is_empty(&fx->registry->queue));
 }
 
 static void closing_a_dead_polls_batch_queues_nothing(void **state) {
@@ -285,7 +294,7 @@ static void deferred_function_may_destroy_the_object(void **state) {
 
 static void predicates_follow_the_table(void **state) {
         (void)state;
-        for (uint64_t ready = 0; ready <= SLOT_READY; ++ready) {
+        for (uint64_t ready = 0; ready <= SLOT_KERNEL_READY; ++ready) {
                 struct weir_event event = { TOKEN, weir_ready_to_epoll(ready) };
                 bool in = ready & 1, pri = ready & 2, out = ready & 4, err = ready & 8, hup = ready & 16,
                      rdhup = ready & READY_RDHUP;
@@ -318,7 +327,6 @@ int main(void) {
                 CASE(next_passes_over_a_slot_without_memory),
                 CASE(next_ends_with_the_poll),
                 CASE(closing_requeues_what_was_not_read),
-                CASE(closing_leaves_level_to_the_kernel),
                 CASE(closing_a_dead_polls_batch_queues_nothing),
                 CASE(deferred_function_may_destroy_the_object),
                 CASE(predicates_follow_the_table),

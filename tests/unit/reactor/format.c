@@ -22,7 +22,8 @@ static void interests_have_names(void **state) {
         assert_interest(WEIR_LEVEL, "level");
         assert_interest(WEIR_ONESHOT, "oneshot");
         assert_interest(WEIR_EXCLUSIVE, "exclusive");
-        assert_interest(0x707, "readable|priority|writable|level|oneshot|exclusive");
+        assert_interest(WEIR_HELD, "held");
+        assert_interest(0xf07, "readable|priority|writable|level|oneshot|exclusive|held");
         assert_interest(0x80000000, "0x80000000");
         assert_interest(WEIR_WRITABLE | 0x8, "writable|0x8");
 }
@@ -96,7 +97,7 @@ static void table_shows_what_is_registered(void **state) {
         assert_int_equal(weir_register(fx->registry, pair[1], 7, WEIR_READABLE | WEIR_WRITABLE | WEIR_ONESHOT), 0);
         slot = weir_table_find(&fx->registry->fds, (uint32_t)pair[1]);
         atomic_fetch_or(&slot->word, EPOLLIN | READY_RDHUP);
-        atomic_fetch_and(&slot->word, ~ARMED(EPOLLIN));
+        atomic_fetch_and(&slot->word, ~((uint64_t)EPOLLIN << SLOT_ARMED_SHIFT));
         snprintf(expected, sizeof expected,
                  "    fd  token               interest\n"
                  "%6d  0x0123456789abcdef  readable|level\n"
@@ -107,13 +108,17 @@ static void table_shows_what_is_registered(void **state) {
 
         assert_int_equal(weir_deregister(fx->registry, pair[0]), 0);
         assert_int_equal(weir_reregister(fx->registry, pair[1], 8, WEIR_READABLE | WEIR_ONESHOT), 0);
-        atomic_fetch_and(&slot->word, ~SLOT_ARMED);
+        atomic_fetch_and(&slot->word, ~ARMED(EPOLLIN));
         snprintf(expected, sizeof expected,
                  "    fd  token               interest\n"
-                 "%6d  0x0000000000000008  readable|oneshot  armed=none\n",
+                 "%6d  0x0000000000000008  readable|oneshot  owned\n",
                  pair[1]);
         assert_int_equal(weir_registry_format(fx->registry, text, sizeof text), strlen(expected));
         assert_string_equal(text, expected);
+        /* Armed for no direction is not owned. */
+        assert_int_equal(weir_rearm(fx->registry, pair[1], 0), 0);
+        assert_true(weir_registry_format(fx->registry, text, sizeof text) > 0);
+        assert_non_null(strstr(text, "  readable|oneshot  armed=none\n"));
         assert_int_equal(weir_deregister(fx->registry, pair[1]), 0);
         assert_int_equal(weir_register(fx->registry, pair[1], 8, WEIR_WRITABLE | WEIR_EXCLUSIVE), 0);
         atomic_fetch_and(&slot->word, ~SLOT_READY);
@@ -156,8 +161,8 @@ static void statistics_come_from_their_counters(void **state) {
         struct weir_stats stats;
 
         assert_int_equal(weir_waker_create(fx->registry, 0, &waker), 0);
-        weir_epochs_open(&fx->registry->epochs, &batches[0]);
-        weir_epochs_open(&fx->registry->epochs, &batches[1]);
+        assert_true(weir_epochs_open(&fx->registry->epochs, &batches[0]));
+        assert_true(weir_epochs_open(&fx->registry->epochs, &batches[1]));
         weir_epochs_close(&fx->registry->epochs, &batches[0], &counts, &due);
         atomic_store(&fx->poll->stale, 1);
         atomic_store(&fx->poll->waits, 13);
@@ -190,13 +195,13 @@ static void null_and_child_get_nothing(void **state) {
         stats = stats_of(NULL);
         assert_memory_equal(&stats, &zero, sizeof zero);
         atomic_store(&fx->poll->waits, 13);
-        atomic_store(fx->registry->life, LIFE_FORKED);
+        atomic_store(&fx->registry->life->state, LIFE_FORKED);
         stats = stats_of(fx->registry);
         assert_memory_equal(&stats, &zero, sizeof zero);
         assert_int_equal(weir_registry_format(fx->registry, text, sizeof text), -ECHILD);
         assert_int_equal(weir_registry_format(fx->registry, NULL, 1), -EINVAL);
         assert_string_equal(text, "keep");
-        atomic_store(fx->registry->life, fx->registry->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
+        atomic_store(&fx->registry->life->state, fx->registry->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
         assert_int_equal(weir_registry_format(NULL, text, sizeof text), -EINVAL);
         assert_string_equal(text, "keep");
 }

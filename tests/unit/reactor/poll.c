@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The poll: its making, call by failing call, the waiting role, and the wait: what it takes from the queue and from
- * the kernel, when it sleeps, and what happens between its steps.
+ * The poll: its making, call by failing call, the waiting role, when a wait sleeps, for how long, and what ends it.
+ * poll_fill.c has what it fetches.
  */
 #include "fault.h"
 #include "support.h"
@@ -57,11 +57,12 @@ static void new_poll_is_empty(void **state) {
 
         assert_int_equal(role_of(fx), 0);
         assert_int_equal(atomic_load(&core->references), 1);
-        assert_int_equal(atomic_load(core->life), core->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
+        assert_int_equal(atomic_load(&core->life->state), core->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
         assert_int_equal(atomic_load(&core->queue.head), 0);
-        assert_int_equal(atomic_load(&core->sets[1]), -1);
+        assert_int_equal(atomic_load(&core->spare), -1);
+        assert_int_equal(atomic_load(&core->moving), MOVING_NOT);
         assert_int_equal(atomic_load(&core->outer), -1);
-        assert_int_equal(fcntl(atomic_load(&core->sets[0]), F_GETFD), FD_CLOEXEC);
+        assert_int_equal(fcntl(core->set, F_GETFD), FD_CLOEXEC);
         assert_int_equal(fcntl(core->eventfd, F_GETFD), FD_CLOEXEC);
         assert_ptr_equal(weir_poll_of(core), fx->poll);
         /* The counts of threads that do not meet stand on lines of their own. */
@@ -198,39 +199,6 @@ static void parks_only_to_sleep(void **state) {
         weir_waker_destroy(witness.waker);
 }
 
-static void look_and_signal(void *arg) {
-        struct witness *witness = arg;
-
-        witness->head = atomic_load(&witness->fx->registry->queue.head);
-        weir_core_signal(witness->fx->registry);
-}
-
-/* What an earlier batch had no room for is at hand, though the queue is empty: a wait looks at the kernel, and does not sleep. */
-static void left_over_readiness_ends_the_wait(void **state) {
-        struct fixture *fx = *state;
-        struct witness witness = { .fx = fx, .head = QUEUE_PARKED };
-        struct weir_events *narrow;
-        struct weir_waker *wakers[3];
-
-        assert_int_equal(weir_events_create(1, &narrow), 0);
-        for (unsigned i = 0; i < 3; ++i) {
-                assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
-                assert_int_equal(weir_waker_wake(wakers[i]), 0);
-        }
-        for (unsigned i = 0; i < 2; ++i) {
-                assert_int_equal(wait_ms(fx->poll, narrow, 0), 1);
-                assert_true(weir_events_next(narrow, &(struct weir_event){ 0 }));
-        }
-        assert_non_null(fx->poll->pending);
-        fault_hook(FAULT_WAIT, 1, look_and_signal, &witness);
-        assert_int_equal(wait_ms(fx->poll, narrow, -1), 1);
-        assert_int_equal(fault_off(), 1);
-        assert_int_equal(witness.head, 0);
-        for (unsigned i = 0; i < 3; ++i)
-                weir_waker_destroy(wakers[i]);
-        weir_events_destroy(narrow);
-}
-
 /* Something is queued already: no wait may sleep on it. */
 static void queued_readiness_ends_the_wait(void **state) {
         struct fixture *fx = *state;
@@ -273,6 +241,129 @@ static void interruption_loses_nothing(void **state) {
         close(fd);
 }
 
+/* ---------------------------------------------------------------- interrupts */
+
+static void interrupt(void *arg) {
+        struct fixture *fx = arg;
+
+        assert_int_equal(weir_poll_interrupt(fx->poll), 0);
+}
+
+/* Before a wait, or in its sleep: it ends one wait. */
+static void interrupt_ends_one_wait(void **state) {
+        struct fixture *fx = *state;
+        uint64_t calls = fault_count(FAULT_SYSTEM);
+
+        errno = 7;
+        for (int i = 0; i < 3; ++i)
+                assert_int_equal(weir_poll_interrupt(fx->poll), 0);
+        assert_int_equal(errno, 7);
+        assert_int_equal(fault_count(FAULT_SYSTEM), calls); /* nobody sleeps */
+        assert_int_equal(wait_ms(fx->poll, fx->events, -1), -EINTR);
+        assert_int_equal(fault_count(FAULT_SYSTEM), calls);
+        assert_int_equal(wait_ms(fx->poll, fx->events, 0), 0);
+
+        fault_hook(FAULT_WAIT, 1, interrupt, fx);
+        assert_int_equal(wait_ms(fx->poll, fx->events, -1), -EINTR);
+        assert_int_equal(fault_off(), 1);
+        assert_false(weir_events_is_open(fx->events));
+        assert_int_equal(wait_ms(fx->poll, fx->events, 0), 0);
+        assert_int_equal(weir_poll_interrupt(NULL), -EINVAL);
+}
+
+/* What is ready by then is returned; the next wait is interrupted, and what is ready then comes after that. */
+static void interrupt_loses_nothing(void **state) {
+        struct fixture *fx = *state;
+        int fds[2] = { make_ready(fx, 1, 0), -1 };
+
+        fault_hook(FAULT_WAIT, 1, interrupt, fx);
+        fetch(fx, 1);
+        assert_int_equal(fault_off(), 1);
+        (void)expect_soon(fx, 1);
+        fds[1] = make_ready(fx, 2, 0);
+        assert_int_equal(wait_ms(fx->poll, fx->events, -1), -EINTR);
+        (void)expect_one(fx, 2);
+        close_pair(fds);
+}
+
+static void interrupt_late(void *arg) {
+        fault_pass_time(INT64_C(1000000000));
+        interrupt(arg);
+}
+
+/* A wait that finds nothing and does not sleep, or whose time is over, looks once more. */
+static void interrupt_at_the_end_of_the_time_is_returned(void **state) {
+        struct fixture *fx = *state;
+
+        for (int timeout_ms = 0; timeout_ms < 1000; timeout_ms += 999) {
+                fault_hook(FAULT_WAIT, 1, interrupt_late, fx);
+                assert_int_equal(wait_ms(fx->poll, fx->events, timeout_ms), -EINTR);
+                assert_int_equal(fault_off(), 1);
+                assert_int_equal(wait_ms(fx->poll, fx->events, 0), 0);
+        }
+}
+
+/* Wherever it falls in a wait: that one ends, or the next. */
+static void interrupt_between_the_steps_of_a_wait(void **state) {
+        struct fixture *fx = *state;
+        uint64_t fired = 1;
+        unsigned n;
+
+        for (n = 1; fired; ++n) {
+                unsigned interrupted = 0;
+
+                fault_hook(FAULT_YIELD, n, interrupt, fx);
+                interrupted += wait_ms(fx->poll, fx->events, 1) == -EINTR;
+                fired = fault_off();
+                interrupted += wait_ms(fx->poll, fx->events, 0) == -EINTR;
+                interrupted += wait_ms(fx->poll, fx->events, 0) == -EINTR;
+                assert_int_equal(interrupted, fired);
+        }
+        assert_true(n > 3);
+}
+
+static void interrupt_is_told_to_an_outer_set(void **state) {
+        struct fixture *fx = *state;
+        int outer = weir_poll_fd(fx->poll);
+
+        assert_false(polls_readable(outer, 0)); /* nothing is there yet */
+        for (int i = 0; i < 2; ++i) {
+                assert_int_equal(weir_poll_interrupt(fx->poll), 0);
+                assert_true(polls_readable(outer, DEADLINE_MS));
+                assert_int_equal(wait_ms(fx->poll, fx->events, 0), -EINTR);
+                while (wait_ms(fx->poll, fx->events, 0) > 0)
+                        ;
+                assert_false(polls_readable(outer, 0));
+        }
+}
+
+/* One that is left to the next wait, too, though its own mark may be fetched by then. */
+static void interrupt_that_is_left_is_told_to_an_outer_set(void **state) {
+        struct fixture *fx = *state;
+        int outer = weir_poll_fd(fx->poll), fd = -1;
+        struct weir_event event;
+        uint64_t fired = 1;
+        unsigned n, left = 0;
+
+        for (n = 1; fired; ++n) {
+                fd = make_ready(fx, 1, 0);
+                fault_hook(FAULT_YIELD, n, interrupt, fx);
+                fetch(fx, 1);
+                fired = fault_off();
+                if (atomic_load(&fx->registry->queue.head) & QUEUE_INTERRUPTED) {
+                        assert_true(polls_readable(outer, DEADLINE_MS));
+                        ++left;
+                }
+                assert_true(weir_events_next(fx->events, &event));
+                assert_int_equal(wait_ms(fx->poll, fx->events, 0), fired ? -EINTR : 0);
+                assert_int_equal(weir_deregister(fx->registry, fd), 0);
+                close(fd);
+        }
+        assert_true(left > 2);
+}
+
+/* ---------------------------------------------------------------- how long */
+
 static void signal_then_wake(void *arg) {
         struct witness *witness = arg;
 
@@ -298,115 +389,59 @@ static void absurd_timeouts_saturate(void **state) {
         }
 }
 
-/* ---------------------------------------------------------------- filling */
-
-/* Room for one: the queue's slots wait their turn in order, still linked, and none is lost. */
-static void narrow_batch_keeps_the_rest(void **state) {
+static void moments_are_waited_for(void **state) {
         struct fixture *fx = *state;
-        struct weir_events *narrow;
-        struct weir_waker *wakers[3];
-        struct weir_event event;
+        struct witness witness = { .fx = fx };
+        int64_t now = weir_sys_now();
+        uint64_t calls;
 
-        assert_int_equal(weir_events_create(1, &narrow), 0);
-        for (unsigned i = 0; i < 3; ++i) {
-                assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
-                assert_int_equal(weir_waker_wake(wakers[i]), 0);
+        /* One that has passed is a look. */
+        for (weir_time moment = 0; moment < 2; ++moment) {
+                calls = fault_count(FAULT_WAIT);
+                assert_int_equal(weir_poll_wait_until(fx->poll, fx->events, moment ? now : 0), 0);
+                assert_int_equal(fault_count(FAULT_WAIT), calls + 1);
+                assert_int_equal(fault_timeout(FAULT_WAIT), 0);
         }
-        for (unsigned i = 0; i < 3; ++i) {
-                assert_int_equal(weir_poll_wait(fx->poll, narrow, NULL), 1);
-                assert_true(weir_events_next(narrow, &event));
-                assert_int_equal(event.token, i);
-                for (unsigned k = 0; k < 3; ++k)
-                        assert_int_equal(
-                                !!(atomic_load(&weir_table_find(&fx->registry->wakers, k)->word) & SLOT_LINKED), k > i);
-                assert_int_equal(!fx->poll->pending, i == 2);
+        now = weir_sys_now();
+        assert_int_equal(weir_poll_wait_until(fx->poll, fx->events, now + 2500000), 0);
+        assert_true(weir_sys_now() >= now + 2500000);
+        /* A look for nothing does not make it longer. */
+        now = weir_sys_now();
+        weir_core_signal(fx->registry);
+        assert_int_equal(weir_poll_wait_until(fx->poll, fx->events, now + 2500000), 0);
+        assert_true(fault_timeout(FAULT_WAIT) <= 2500000);
+        assert_true(weir_sys_now() >= now + 2500000);
+        /* For ever, and nearly. */
+        assert_int_equal(weir_waker_create(fx->registry, 1, &witness.waker), 0);
+        for (weir_time less = 0; less < 2; ++less) {
+                fault_hook(FAULT_WAIT, 1, signal_then_wake, &witness);
+                assert_int_equal(weir_poll_wait_until(fx->poll, fx->events, WEIR_NEVER - less), 1);
+                assert_int_equal(fault_off(), 1);
+                assert_true(less ? fault_timeout(FAULT_WAIT) > INT64_MAX / 2
+                                 : fault_timeout(FAULT_WAIT) == WEIR_FOREVER);
+                (void)expect_soon(fx, 1);
         }
-        /* More comes while some is left over: it goes behind. */
-        for (unsigned i = 0; i < 2; ++i)
-                assert_int_equal(weir_waker_wake(wakers[i]), 0);
-        assert_int_equal(weir_poll_wait(fx->poll, narrow, NULL), 1);
-        assert_true(weir_events_next(narrow, &event));
-        assert_int_equal(weir_waker_wake(wakers[2]), 0);
-        for (unsigned i = 1; i < 3; ++i) {
-                assert_int_equal(weir_poll_wait(fx->poll, narrow, NULL), 1);
-                assert_true(weir_events_next(narrow, &event));
-                assert_int_equal(event.token, i);
-        }
-        assert_int_equal(weir_poll_wait(fx->poll, narrow, &at_once), 0);
-        for (unsigned i = 0; i < 3; ++i)
-                weir_waker_destroy(wakers[i]);
-        weir_events_destroy(narrow);
+        weir_waker_destroy(witness.waker);
 }
 
-/* Level readiness for ever, a waker that is woken for ever, room for one: each gets its turn. */
-static void kernel_and_queue_take_turns(void **state) {
+static void refused_moment_touches_nothing(void **state) {
         struct fixture *fx = *state;
-        int fd = make_ready(fx, 0, WEIR_LEVEL);
-        struct weir_events *narrow;
-        struct weir_waker *waker;
-        unsigned counts[2] = { 0, 0 };
+        struct weir_event event;
+        int fd = make_ready(fx, 1, 0);
+        uint64_t calls;
 
-        assert_int_equal(weir_events_create(1, &narrow), 0);
-        assert_int_equal(weir_waker_create(fx->registry, 1, &waker), 0);
-        for (int i = 0; i < 12; ++i) {
-                assert_int_equal(weir_waker_wake(waker), 0);
-                assert_int_equal(tally(fx->poll, narrow, 0, counts, 2), 1);
-        }
-        assert_true(counts[0] >= 5 && counts[1] >= 5);
-        weir_waker_destroy(waker);
-        weir_events_destroy(narrow);
+        fetch(fx, 1);
+        calls = fault_count(FAULT_SYSTEM);
+        assert_int_equal(weir_poll_wait_until(fx->poll, fx->events, -1), -EINVAL);
+        assert_int_equal(weir_poll_wait_until(fx->poll, fx->events, INT64_MIN), -EINVAL);
+        assert_int_equal(weir_poll_wait_until(NULL, fx->events, 0), -EINVAL);
+        assert_int_equal(weir_poll_wait_until(fx->poll, NULL, 0), -EINVAL);
+        atomic_store(&fx->poll->role, ROLE_HELD);
+        assert_int_equal(weir_poll_wait_until(fx->poll, fx->events, 0), -EBUSY);
+        atomic_store(&fx->poll->role, 0);
+        assert_int_equal(fault_count(FAULT_SYSTEM), calls);
+        assert_true(weir_events_next(fx->events, &event));
         close(fd);
-}
-
-/* A fetch in which nothing stands is not shown; behind a full one there may be something that does. */
-static void stale_fetch_does_not_end_the_wait(void **state) {
-        struct fixture *fx = *state;
-        struct weir_events *narrow;
-        int fds[2] = { make_ready(fx, 0, 0), make_ready(fx, 1, 0) };
-        unsigned counts[2] = { 0, 0 };
-
-        assert_int_equal(weir_events_create(1, &narrow), 0);
-        /* The kernel forgets nothing here: removing fails, as it does when a duplicate holds the file. */
-        fault_from(FAULT_DEL, 1, ENOENT);
-        assert_int_equal(weir_deregister(fx->registry, fds[0]), 0);
-        (void)fault_off();
-        assert_int_equal(tally(fx->poll, narrow, 0, counts, 2), 1);
-        assert_int_equal(counts[0], 0);
-        assert_int_equal(counts[1], 1);
-        assert_int_equal(stats_of(fx->registry).stale, 1);
-        assert_int_equal(stats_of(fx->registry).rebuilds, 0);
-        weir_events_destroy(narrow);
-        close(fds[0]);
-        close(fds[1]);
-}
-
-/* An outer set slept on the edge that is spent: what is left over must make a new one. */
-static void leftover_is_announced_to_an_outer_set(void **state) {
-        struct fixture *fx = *state;
-        struct weir_events *narrow;
-        struct weir_waker *wakers[2];
-        struct weir_event event;
-        int outer = weir_poll_fd(fx->poll);
-
-        assert_int_equal(weir_poll_fd(fx->poll), outer);
-        assert_int_equal(weir_events_create(1, &narrow), 0);
-        while (collect(fx->poll, fx->events, 0, NULL, 0) > 0)
-                ;
-        assert_false(polls_readable(outer, 0));
-        for (unsigned i = 0; i < 2; ++i) {
-                assert_int_equal(weir_waker_create(fx->registry, i, &wakers[i]), 0);
-                assert_int_equal(weir_waker_wake(wakers[i]), 0);
-        }
-        assert_true(polls_readable(outer, DEADLINE_MS));
-        assert_int_equal(weir_poll_wait(fx->poll, narrow, &at_once), 1);
-        assert_true(weir_events_next(narrow, &event));
-        assert_non_null(fx->poll->pending);
-        assert_true(polls_readable(outer, DEADLINE_MS));
-        assert_int_equal(weir_poll_wait(fx->poll, narrow, &at_once), 1);
-        assert_null(fx->poll->pending);
-        for (unsigned i = 0; i < 2; ++i)
-                weir_waker_destroy(wakers[i]);
-        weir_events_destroy(narrow);
 }
 
 int main(void) {
@@ -419,15 +454,18 @@ int main(void) {
                 CASE(end_is_told_by_a_look),
                 CASE(end_wakes_the_sleeper),
                 CASE(parks_only_to_sleep),
-                CASE(left_over_readiness_ends_the_wait),
                 CASE(queued_readiness_ends_the_wait),
                 CASE(bare_signal_is_no_event),
                 CASE(interruption_loses_nothing),
+                CASE(interrupt_ends_one_wait),
+                CASE(interrupt_loses_nothing),
+                CASE(interrupt_at_the_end_of_the_time_is_returned),
+                CASE(interrupt_between_the_steps_of_a_wait),
+                CASE(interrupt_is_told_to_an_outer_set),
+                CASE(interrupt_that_is_left_is_told_to_an_outer_set),
                 CASE(absurd_timeouts_saturate),
-                CASE(narrow_batch_keeps_the_rest),
-                CASE(kernel_and_queue_take_turns),
-                CASE(stale_fetch_does_not_end_the_wait),
-                CASE(leftover_is_announced_to_an_outer_set),
+                CASE(moments_are_waited_for),
+                CASE(refused_moment_touches_nothing),
         };
 
         return cmocka_run_group_tests_name("poll", tests, NULL, NULL);

@@ -90,9 +90,9 @@ static void open_around_a_defer(struct weir_deferred *node) {
         struct opener *opener = (struct opener *)node;
         struct bench *bench = opener->bench;
 
-        weir_epochs_open(&bench->core->epochs, &bench->batches[0]);
+        assert_true(weir_epochs_open(&bench->core->epochs, &bench->batches[0]));
         weir_defer(bench->core, &bench->note.node, note_run);
-        weir_epochs_open(&bench->core->epochs, &bench->batches[1]);
+        assert_true(weir_epochs_open(&bench->core->epochs, &bench->batches[1]));
         assert_null(bench->batches[0].deferred.first);
 }
 
@@ -359,6 +359,81 @@ static void successor_at_the_same_place_is_told_apart(void **state) {
         fault_reuse_memory(false);
 }
 
+/* A thread that is cancelled in a function would leave the others undone: so it is not, until all have run. */
+struct cancelled {
+        struct weir_deferred node;
+        struct bench *bench;
+        int states[3];
+        bool at_once;
+};
+
+static int cancel_state(void) {
+        int state, disabled;
+
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+        pthread_setcancelstate(state, &disabled);
+        return state;
+}
+
+static void look_at_cancel_state(struct weir_deferred *node) {
+        struct cancelled *cancelled = (struct cancelled *)node;
+
+        cancelled->states[1] = cancel_state();
+        pthread_testcancel();
+        if (cancelled->bench)
+                weir_defer(cancelled->bench->core, &cancelled->bench->note.node, note_run);
+}
+
+static void *run_cancelled(void *arg) {
+        struct cancelled *cancelled = arg;
+        struct bench *bench = cancelled->bench;
+
+        cancelled->states[0] = cancel_state();
+        pthread_cancel(pthread_self());
+        if (cancelled->at_once) {
+                weir_defer(bench->core, &cancelled->node, look_at_cancel_state);
+        } else {
+                (void)weir_epochs_open(&bench->core->epochs, &bench->batches[0]);
+                weir_defer(bench->core, &cancelled->node, look_at_cancel_state);
+                close_batch(bench, 0);
+        }
+        cancelled->states[2] = cancel_state();
+        pthread_testcancel();
+        return NULL;
+}
+
+static void functions_run_with_cancellation_disabled(void **state) {
+        (void)state;
+        for (int i = 0; i < 2; ++i) {
+                struct cancelled cancelled = { .at_once = i };
+                struct bench bench;
+                pthread_t thread;
+                void *end;
+
+                bench_make(&bench);
+                cancelled.bench = &bench;
+                assert_int_equal(pthread_create(&thread, NULL, run_cancelled, &cancelled), 0);
+                assert_int_equal(pthread_join(thread, &end), 0);
+                assert_ptr_equal(end, PTHREAD_CANCELED);
+                assert_int_equal(cancelled.states[0], PTHREAD_CANCEL_ENABLE);
+                assert_int_equal(cancelled.states[1], PTHREAD_CANCEL_DISABLE);
+                assert_int_equal(cancelled.states[2], PTHREAD_CANCEL_ENABLE);
+                assert_int_equal(note_runs(&bench.note), 1);
+                bench_free(&bench);
+        }
+        /* What the thread had chosen is what it gets back. */
+        struct cancelled cancelled = { .at_once = true };
+        struct bench bench;
+
+        bench_make(&bench);
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelled.states[0]);
+        weir_defer(bench.core, &cancelled.node, look_at_cancel_state);
+        assert_int_equal(cancelled.states[1], PTHREAD_CANCEL_DISABLE);
+        assert_int_equal(cancel_state(), PTHREAD_CANCEL_DISABLE);
+        pthread_setcancelstate(cancelled.states[0], &cancelled.states[0]);
+        bench_free(&bench);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(runs_are_not_nested),
@@ -370,6 +445,7 @@ int main(void) {
                 CASE(threads_are_told_apart),
                 CASE(function_may_release_the_core),
                 CASE(successor_at_the_same_place_is_told_apart),
+                CASE(functions_run_with_cancellation_disabled),
         };
 
         return cmocka_run_group_tests_name("run", tests, NULL, NULL);

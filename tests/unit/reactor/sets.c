@@ -1,109 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Moving to a new epoll set. The waiter is this thread, so weir_sets_rebuild() is called by hand, with a seam that
- * fails the n-th call or lets somebody else's call come between two of the rebuild's own.
+ * Moving to a new epoll set. The waiter is this thread, so weir_sets_rebuild(, WEIR_FOREVER) is called by hand, with a seam that
+ * fails the n-th call. sets_calls.c has what other threads do meanwhile.
  */
-#include "fault.h"
-#include "support.h"
+#include "crowd.h"
 
 #include <sys/mman.h>
 
 #include "registry.h"
 #include "sets.h"
 
-#define MEMBERS 4
-
-/* Sockets that are writable, in every mode, and one level ghost to be got rid of. */
-struct crowd {
-        int pairs[MEMBERS][2];
-        int duplicate;
-        unsigned counts[MEMBERS + 1];
-};
-
-static const weir_interest modes[MEMBERS] = { 0, WEIR_LEVEL, WEIR_ONESHOT, WEIR_LEVEL };
-
-static uint64_t word_at(struct fixture *fx, int fd) {
-        struct weir_slot *slot = weir_table_find(&fx->registry->fds, (uint32_t)fd);
-
-        assert_non_null(slot);
-        return atomic_load(&slot->word);
+static int spare_of(struct fixture *fx) {
+        return atomic_load(&fx->registry->spare);
 }
 
-/* A registration that the kernel still holds and no call can remove; returns the descriptor that keeps it alive. */
-static int make_ghost(struct fixture *fx, weir_interest interest) {
-        int pair[2], duplicate;
-
-        make_socketpair(pair);
-        duplicate = fcntl(pair[0], F_DUPFD_CLOEXEC, 0);
-        assert_true(duplicate >= 0);
-        assert_int_equal(weir_register(fx->registry, pair[0], MEMBERS, interest), 0);
-        close(pair[0]);
-        assert_int_equal(weir_deregister(fx->registry, pair[0]), 0);
-        close(pair[1]);
-        return duplicate;
+/* The word of a registration that stands as it stood; beside a ghost it may be in another turn. */
+static void assert_stands(struct fixture *fx, int fd, uint64_t word) {
+        assert_int_equal(word_at(fx, fd) & ~SLOT_TURNS, word & ~SLOT_TURNS);
+        if (!atomic_load(&slot_at(fx, fd)->haunted))
+                assert_word(slot_at(fx, fd), word);
 }
 
-static void crowd_make(struct fixture *fx, struct crowd *crowd) {
-        *crowd = (struct crowd){ .duplicate = make_ghost(fx, WEIR_READABLE | WEIR_LEVEL) };
-        for (unsigned i = 0; i < MEMBERS; ++i) {
-                make_socketpair(crowd->pairs[i]);
-                assert_int_equal(weir_register(fx->registry, crowd->pairs[i][0], i, WEIR_READABLE | modes[i]), 0);
-        }
+static void assert_not_moving(struct fixture *fx) {
+        assert_int_equal(atomic_load(&fx->registry->moving), MOVING_NOT);
 }
 
-/* Each member gets a byte and each must tell. */
-static void crowd_speaks(struct fixture *fx, struct crowd *crowd) {
-        memset(crowd->counts, 0, sizeof crowd->counts);
-        for (unsigned i = 0; i < MEMBERS; ++i)
-                put(crowd->pairs[i][1]);
-        for (int waits = 0; waits < 4 * MEMBERS; ++waits)
-                assert_true(tally(fx->poll, fx->events, 0, crowd->counts, MEMBERS + 1) >= 0);
-        for (unsigned i = 0; i < MEMBERS; ++i) {
-                assert_true(crowd->counts[i] > 0);
-                assert_int_equal(drain(crowd->pairs[i][0]), 1);
-        }
-        assert_int_equal(crowd->counts[MEMBERS], 0);
-        assert_int_equal(weir_rearm(fx->registry, crowd->pairs[2][0], WEIR_READABLE), 0);
-}
+/* ---------------------------------------------------------------- what is moved */
 
-static void crowd_end(struct crowd *crowd) {
-        for (unsigned i = 0; i < MEMBERS; ++i)
-                close_pair(crowd->pairs[i]);
-        close(crowd->duplicate);
-}
-
-/* How many entries one set reports, marks left out. */
-static int reported(int set) {
-        struct epoll_event entries[BATCH];
-        int n = weir_sys_epoll_wait(set, entries, BATCH, 0), count = 0;
-
-        for (int i = 0; i < n; ++i)
-                count += entries[i].data.u64 != DATA_EVENTFD;
-        return count;
-}
-
+/* All but the ghost is in a set that is new, on the number of the former one; and so each time. */
 static void rebuild_moves_every_registration(void **state) {
         struct fixture *fx = *state;
+        const int set = fx->registry->set;
         struct crowd crowd;
-        int older = weir_sets_current(fx->registry);
+        uint64_t words[MEMBERS];
+        unsigned descriptors;
+        int spare = -1;
 
         crowd_make(fx, &crowd);
-        assert_int_equal(reported(older), 1); /* the ghost */
-        for (uint64_t home = 1, round = 1; round <= 3; home = !home, ++round) {
-                older = weir_sets_current(fx->registry);
-                assert_true(weir_sets_rebuild(fx->registry));
-                assert_int_equal(atomic_load(&fx->registry->home), home);
-                assert_int_equal(weir_sets_older(fx->registry), -1);
-                assert_true(weir_sets_current(fx->registry) >= 0);
-                assert_false(weir_sys_is_open(older));
-                assert_int_equal(reported(weir_sets_current(fx->registry)), 0);
-                for (unsigned i = 0; i < MEMBERS; ++i) {
-                        uint64_t word = word_at(fx, crowd.pairs[i][0]);
-
-                        assert_int_equal(!!(word & SLOT_HOME), home);
-                        assert_false(word & SLOT_LOCKED);
-                }
+        assert_int_equal(reported(set), 1); /* the ghost */
+        descriptors = count_descriptors();
+        for (uint64_t round = 1; round <= 3; ++round) {
+                for (unsigned i = 0; i < MEMBERS; ++i)
+                        words[i] = word_at(fx, crowd.pairs[i][0]);
+                assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+                assert_not_moving(fx);
+                assert_int_equal(fx->registry->set, set);
+                assert_int_equal(fcntl(set, F_GETFD), FD_CLOEXEC);
+                assert_int_equal(reported(set), 0);
+                crowd_is_in(fx, &crowd, set);
+                for (unsigned i = 0; i < MEMBERS; ++i)
+                        assert_stands(fx, crowd.pairs[i][0], words[i]);
                 assert_int_equal(stats_of(fx->registry).rebuilds, round);
+                /* The number on which it was made stays, is the same set, and serves again. */
+                assert_true(round == 1 || spare_of(fx) == spare);
+                spare = spare_of(fx);
+                assert_int_equal(fcntl(spare, F_GETFD), FD_CLOEXEC);
+                crowd_is_in(fx, &crowd, spare);
+                assert_int_equal(count_descriptors(), descriptors + 1);
                 crowd_speaks(fx, &crowd);
         }
         crowd_end(&crowd);
@@ -126,6 +79,25 @@ static void wait_cures_level_ghost(void **state) {
         close(duplicate);
 }
 
+/* Two of one number that speak in turn are no less ghosts. */
+static void wait_cures_two_ghosts_of_a_number(void **state) {
+        struct fixture *fx = *state;
+        int duplicates[2], number = lowest_free_descriptor();
+
+        for (unsigned i = 0; i < 2; ++i) {
+                duplicates[i] = make_ghost(fx, WEIR_READABLE | WEIR_LEVEL);
+                move_descriptor(duplicates[i], number + 50 + (int)i);
+                duplicates[i] = number + 50 + (int)i;
+                assert_int_equal(lowest_free_descriptor(), number);
+        }
+        assert_int_equal(reported(fx->registry->set), 2);
+        for (int i = 0; i < 3; ++i)
+                assert_int_equal(wait_ms(fx->poll, fx->events, 0), 0);
+        assert_int_equal(stats_of(fx->registry).rebuilds, 1);
+        assert_int_equal(reported(fx->registry->set), 0);
+        close_pair(duplicates);
+}
+
 /* An edge ghost is silent after its look, and not worth a rebuild. */
 static void wait_leaves_edge_ghost(void **state) {
         struct fixture *fx = *state;
@@ -138,89 +110,187 @@ static void wait_leaves_edge_ghost(void **state) {
         close(duplicate);
 }
 
-/* Whichever call of a rebuild fails for want of memory: nothing is lost, and a later one finishes. */
-static void rebuild_survives_each_failure(void **state) {
+/* An exclusive registration may have been the one to be woken, in the set that is gone. */
+static void exclusive_gets_a_spare_event(void **state) {
+        struct fixture *fx = *state;
+        int pair[2];
+
+        make_pipe(pair);
+        assert_int_equal(weir_register(fx->registry, pair[0], 1, WEIR_READABLE | WEIR_EXCLUSIVE), 0);
+        assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+        assert_true(word_at(fx, pair[0]) & SLOT_LINKED);
+        assert_int_equal(expect_one(fx, 1).readiness, EPOLLIN);
+        expect_silence(fx);
+        put(pair[1]);
+        (void)expect_one(fx, 1);
+        close_pair(pair);
+}
+
+/* One whose kernel is silent until its rearm stays so, and an armed one stays armed. */
+static void quiet_oneshots_move_as_they_are(void **state) {
+        struct fixture *fx = *state;
+        struct weir_slot *slot;
+        int pair[2];
+
+        make_socketpair(pair);
+        assert_int_equal(weir_register(fx->registry, pair[0], 1, WEIR_READABLE | WEIR_ONESHOT), 0);
+        slot = slot_at(fx, pair[0]);
+        put(pair[1]);
+        (void)expect_one(fx, 1);
+        weir_registry_hush(fx->registry, slot, GEN(2) | (uint64_t)pair[0]);
+        assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+        assert_in_kernel(fx, pair[0], (uint32_t)EPOLLET | (uint32_t)EPOLLONESHOT, GEN(2) | (uint64_t)pair[0]);
+        expect_silence(fx);
+        assert_int_equal(weir_rearm(fx->registry, pair[0], WEIR_READABLE), 0);
+        assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+        assert_in_kernel(fx, pair[0], EPOLLIN | EPOLLRDHUP | (uint32_t)EPOLLET | (uint32_t)EPOLLONESHOT,
+                         GEN(2) | TURN(1) | (uint64_t)pair[0]);
+        (void)expect_one(fx, 1);
+        close_pair(pair);
+}
+
+/* ---------------------------------------------------------------- all or nothing */
+
+/* Whichever call fails, everything is as it was: the same set, with what it had, the ghost, too. */
+static void failed_rebuild_changes_nothing(void **state) {
+        /* The making of the set, of its watch, the move of each member, and the flip. Of three ADDs two are questions. */
+        static const struct {
+                unsigned kind;
+                uint64_t n;
+                int error;
+        } calls[] = {
+                { FAULT_CREATE, 1, EMFILE }, { FAULT_ADD, 1, ENOSPC },     { FAULT_ADD, 2, ENOSPC },
+                { FAULT_ADD, 5, ENOMEM },    { FAULT_ADD, 8, ENOSPC },     { FAULT_ADD, 11, ENOMEM },
+                { FAULT_REPLACE, 1, EBUSY }, { FAULT_ENTRIES, 1, EMFILE },
+        };
         struct fixture *fx = *state;
         struct crowd crowd;
-        uint64_t n, fired = 1;
+
+        for (unsigned again = 0; again < 2; ++again) {
+                crowd_make(fx, &crowd);
+                for (size_t i = 0; i < ARRAY_LEN(calls); ++i) {
+                        uint64_t rebuilds = stats_of(fx->registry).rebuilds, words[MEMBERS];
+
+                        for (unsigned k = 0; k < MEMBERS; ++k)
+                                words[k] = word_at(fx, crowd.pairs[k][0]);
+                        /* The spare that is there already is replaced first. */
+                        fault_at(calls[i].kind, calls[i].n + (again && calls[i].kind == FAULT_REPLACE), calls[i].error);
+                        assert_false(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+                        assert_int_equal(fault_off(), 1);
+                        assert_not_moving(fx);
+                        assert_int_equal(stats_of(fx->registry).rebuilds, rebuilds);
+                        crowd_is_in(fx, &crowd, fx->registry->set);
+                        for (unsigned k = 0; k < MEMBERS; ++k)
+                                assert_stands(fx, crowd.pairs[k][0], words[k]);
+                        assert_int_equal(reported(fx->registry->set), 1);
+                        /* The number of what was given up keeps no set of registrations alive. */
+                        if (spare_of(fx) >= 0 && calls[i].kind != FAULT_ENTRIES && calls[i].kind != FAULT_CREATE &&
+                            calls[i].n > 1)
+                                assert_int_equal(
+                                        weir_sys_epoll_ctl(spare_of(fx), EPOLL_CTL_DEL, crowd.pairs[0][0], 0, 0),
+                                        -EINVAL);
+                        again = again || spare_of(fx) >= 0;
+                }
+                assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+                crowd_speaks(fx, &crowd);
+                for (unsigned k = 0; k < MEMBERS; ++k)
+                        assert_int_equal(weir_deregister(fx->registry, crowd.pairs[k][0]), 0);
+                crowd_end(&crowd);
+        }
+}
+
+/* A failure at any member stops at once: the next would fail as well, and each costs a call. */
+static void failed_rebuild_stops_at_once(void **state) {
+        struct fixture *fx = *state;
+        struct crowd crowd;
+        uint64_t adds;
 
         crowd_make(fx, &crowd);
-        for (n = 1; fired; ++n) {
-                uint64_t rebuilds = stats_of(fx->registry).rebuilds;
-                bool complete;
-
-                fault_at(FAULT_CREATE | FAULT_ADD, n, ENOMEM);
-                complete = weir_sets_rebuild(fx->registry);
-                fired = fault_off();
-                assert_int_equal(complete, !fired);
-                /* Whatever moves next, the crowd is heard wherever it is; a wait may finish the rebuild by itself. */
-                crowd_speaks(fx, &crowd);
-                assert_true(weir_sets_rebuild(fx->registry));
-                assert_int_equal(weir_sets_older(fx->registry), -1);
-                assert_true(stats_of(fx->registry).rebuilds > rebuilds);
-                crowd_speaks(fx, &crowd);
-        }
-        /* The new set, the eventfd, and each member. */
-        assert_int_equal(n - 2, 2 + MEMBERS);
+        adds = fault_count(FAULT_ADD);
+        fault_at(FAULT_ADD, 2, ENOSPC);
+        assert_false(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+        assert_int_equal(fault_off(), 1);
+        assert_int_equal(fault_count(FAULT_ADD),
+                         adds + 3); /* the eventfd, and the first member and the question about it */
         crowd_end(&crowd);
 }
 
-static void rebuild_without_descriptors_changes_nothing(void **state) {
-        struct fixture *fx = *state;
-        struct crowd crowd;
-        int set = weir_sets_current(fx->registry);
+/* ---------------------------------------------------------------- patience */
 
-        crowd_make(fx, &crowd);
-        for (uint64_t n = 1; n <= 2; ++n) {
-                fault_at(FAULT_CREATE | FAULT_ADD, n, n == 1 ? EMFILE : ENOSPC);
-                assert_false(weir_sets_rebuild(fx->registry));
-                assert_int_equal(fault_off(), 1);
-                assert_int_equal(weir_sets_current(fx->registry), set);
-                assert_int_equal(weir_sets_older(fx->registry), -1);
+struct holder {
+        struct fixture *fx;
+        struct weir_slot *slot;
+        unsigned wakes;
+};
+
+/* Another lock is given up, a few times: that ends a sleep for this one, too. In the end this one is. */
+static void wake_and_unlock(void *arg) {
+        struct holder *holder = arg;
+
+        if (holder->wakes-- == 0) {
+                assert_false(weir_slot_unlock(holder->fx->registry->life, holder->slot, 0, 0, 0));
+                return;
         }
-        crowd_end(&crowd);
+        weir_unlocked(holder->fx->registry->life);
+        fault_hook(FAULT_FUTEX_WAIT, 1, wake_and_unlock, holder);
 }
 
-/* One member refuses to move: both sets are fetched from, even by a batch of one, and calls find the older set. */
-static void two_sets_work_as_one(void **state) {
+static void hold(struct holder *holder, int fd) {
+        uint64_t word;
+
+        holder->slot = slot_at(holder->fx, fd);
+        assert_int_equal(weir_slot_lock(holder->fx->registry->life, holder->slot, 0, 0, 0, 0, &word), 0);
+}
+
+/* A move waits for a call that holds a registration, but no longer than it has patience, whatever ends its sleeps. */
+static void move_waits_as_long_as_it_has_patience(void **state) {
         struct fixture *fx = *state;
-        struct weir_events *narrow = NULL;
+        struct holder holder = { .fx = fx };
+        uint64_t sleeps = fault_count(FAULT_FUTEX_WAIT), began;
         struct crowd crowd;
-        uint64_t members[MEMBERS];
 
         crowd_make(fx, &crowd);
-        assert_int_equal(weir_events_create(1, &narrow), 0);
-        fault_from(FAULT_ADD, 4, ENOMEM); /* after the eventfd and two members */
-        assert_false(weir_sets_rebuild(fx->registry));
-        assert_int_equal(fault_off(), 1); /* it does not go on to the next, which would fail as well */
-        assert_true(weir_sets_older(fx->registry) >= 0);
-        for (unsigned i = 0; i < MEMBERS; ++i) {
-                members[i] = word_at(fx, crowd.pairs[i][0]);
-                put(crowd.pairs[i][1]);
+        hold(&holder, crowd.pairs[1][0]);
+        assert_false(weir_sets_rebuild(fx->registry, 0));
+        assert_int_equal(fault_count(FAULT_FUTEX_WAIT), sleeps);
+        began = now_ns();
+        assert_false(weir_sets_rebuild(fx->registry, 2000000));
+        assert_true(now_ns() - began >= 2000000);
+        assert_true(fault_timeout(FAULT_FUTEX_WAIT) <= 2000000);
+        assert_not_moving(fx);
+        assert_int_equal(stats_of(fx->registry).rebuilds, 0);
+        assert_true(word_at(fx, crowd.pairs[1][0]) & SLOT_LOCKED);
+        for (unsigned wakes = 0; wakes < 5; ++wakes) {
+                holder.wakes = wakes;
+                sleeps = fault_count(FAULT_FUTEX_WAIT);
+                fault_hook(FAULT_FUTEX_WAIT, 1, wake_and_unlock, &holder);
+                assert_true(weir_sets_rebuild(fx->registry, wakes % 2 ? WEIR_FOREVER : INT64_C(1000000) * DEADLINE_MS));
+                (void)fault_off();
+                assert_int_equal(fault_count(FAULT_FUTEX_WAIT), sleeps + wakes + 1);
+                hold(&holder, crowd.pairs[1][0]);
         }
-        assert_true(members[0] & SLOT_HOME && members[1] & SLOT_HOME);
-        assert_false(members[2] & SLOT_HOME || members[3] & SLOT_HOME);
-
-        fault_from(FAULT_ADD, 1, ENOMEM); /* the ghost shows itself to the waits, but must not be cured yet */
-        for (int i = 0; i < 8 * MEMBERS; ++i)
-                assert_true(tally(fx->poll, narrow, 0, crowd.counts, MEMBERS + 1) >= 0);
-        for (unsigned i = 0; i < MEMBERS; ++i)
-                assert_true(crowd.counts[i] > 0);
-        (void)fault_off();
-
-        /* Calls about the two that stayed go to the set that holds them. */
-        assert_int_equal(weir_reregister(fx->registry, crowd.pairs[2][0], 2, WEIR_WRITABLE | WEIR_ONESHOT), 0);
-        assert_int_equal(weir_rearm(fx->registry, crowd.pairs[2][0], WEIR_READABLE), 0);
-        assert_int_equal(weir_deregister(fx->registry, crowd.pairs[3][0]), 0);
-        assert_int_equal(weir_register(fx->registry, crowd.pairs[3][0], 3, WEIR_READABLE | WEIR_LEVEL), 0);
-        assert_true(word_at(fx, crowd.pairs[3][0]) & SLOT_HOME);
-        assert_true(weir_sets_rebuild(fx->registry));
-        for (unsigned i = 0; i < MEMBERS; ++i)
-                drain(crowd.pairs[i][0]);
+        assert_false(weir_slot_unlock(fx->registry->life, holder.slot, 0, 0, 0));
         crowd_speaks(fx, &crowd);
-        weir_events_destroy(narrow);
         crowd_end(&crowd);
 }
+
+/* A free slot that a call holds, which will register it or not, is waited for, too. */
+static void move_waits_for_a_call_about_a_free_number(void **state) {
+        struct fixture *fx = *state;
+        struct holder holder = { .fx = fx };
+        int fd = make_eventfd(0);
+
+        assert_int_equal(weir_register(fx->registry, fd, 1, WEIR_READABLE), 0);
+        assert_int_equal(weir_deregister(fx->registry, fd), 0);
+        hold(&holder, fd);
+        assert_false(weir_sets_rebuild(fx->registry, 0));
+        fault_hook(FAULT_FUTEX_WAIT, 1, wake_and_unlock, &holder);
+        assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+        assert_int_equal(fault_off(), 1);
+        close(fd);
+}
+
+/* ---------------------------------------------------------------- strangers */
 
 /* A registration whose descriptor was closed and its number taken by stranger. Returns the number. */
 static int make_closed(struct fixture *fx, weir_interest interest, int *ret_duplicate) {
@@ -235,34 +305,22 @@ static int make_closed(struct fixture *fx, weir_interest interest, int *ret_dupl
         return pair[0];
 }
 
-/* A register asks the set that has the registration, be it the older one: it is refused, and replaces nothing. */
-static void registered_in_either_set_is_registered(void **state) {
-        struct fixture *fx = *state;
-        struct crowd crowd;
-
-        crowd_make(fx, &crowd);
-        fault_from(FAULT_ADD, 4, ENOMEM); /* after the eventfd and two members */
-        assert_false(weir_sets_rebuild(fx->registry));
-        assert_int_equal(fault_off(), 1);
-        assert_true(weir_sets_older(fx->registry) >= 0);
-        for (unsigned i = 0; i < MEMBERS; ++i)
-                assert_int_equal(weir_register(fx->registry, crowd.pairs[i][0], MEMBERS, WEIR_READABLE), -EEXIST);
-        crowd_speaks(fx, &crowd);
-        crowd_end(&crowd);
-}
-
 static void stranger_is_not_adopted(void **state) {
         struct fixture *fx = *state;
 
-        for (unsigned failing = 0; failing < 2; ++failing) {
+        for (unsigned failing = 0; failing < 3; ++failing) {
                 int duplicate, number = make_closed(fx, WEIR_READABLE | WEIR_LEVEL, &duplicate);
+                uint64_t word = word_at(fx, number);
 
                 move_descriptor(make_eventfd(1), number);
-                fault_at(FAULT_ADD, failing ? 2 : UINT64_MAX, ENOMEM);
-                assert_true(weir_sets_rebuild(fx->registry));
-                assert_int_equal(fault_off(), failing);
+                /* Neither if it cannot be added to either set: it is no registration that was left behind. */
+                fault_at(FAULT_ADD, failing ? 1 + failing : UINT64_MAX, ENOMEM);
+                assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+                assert_int_equal(fault_off(), !!failing);
+                /* It may have slipped in for a moment, under a generation that has ended, and that is not the next call's. */
+                assert_int_equal(word_at(fx, number), word + 3 * SLOT_GENERATION);
                 expect_silence(fx);
-                assert_int_equal(reported(weir_sets_current(fx->registry)), 0);
+                assert_not_in_kernel(fx, number);
                 /* The number may still be deregistered, or registered anew. */
                 if (failing)
                         assert_int_equal(weir_deregister(fx->registry, number), 0);
@@ -276,28 +334,25 @@ static void stranger_is_not_adopted(void **state) {
 
 static void closed_number_does_not_stop_the_move(void **state) {
         struct fixture *fx = *state;
-        int below = make_eventfd(0); /* where the new set goes */
+        int below = make_eventfd(0); /* where the new set is made */
         int duplicate, number = make_closed(fx, WEIR_READABLE | WEIR_LEVEL, &duplicate);
 
         assert_true(below < number);
         close(below);
-        assert_true(weir_sets_rebuild(fx->registry));
-        assert_int_equal(weir_sets_current(fx->registry), below);
-        assert_int_equal(weir_sets_older(fx->registry), -1);
+        assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+        assert_int_equal(spare_of(fx), below);
         assert_int_equal(weir_deregister(fx->registry, number), 0);
         close(duplicate);
 }
 
-/* The new set is itself the stranger on a closed number, and later the older set is. */
+/* The new set is itself the stranger on a closed number. */
 static void set_on_a_closed_number_does_not_stop_the_move(void **state) {
         struct fixture *fx = *state;
         int duplicate, number = make_closed(fx, WEIR_READABLE | WEIR_LEVEL, &duplicate);
 
         for (int round = 0; round < 3; ++round) {
-                assert_true(weir_sets_rebuild(fx->registry));
-                assert_int_equal(weir_sets_older(fx->registry), -1);
-                if (round == 0)
-                        assert_int_equal(weir_sets_current(fx->registry), number);
+                assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
+                assert_int_equal(spare_of(fx), number);
         }
         assert_int_equal(weir_deregister(fx->registry, number), 0);
         close(duplicate);
@@ -311,139 +366,16 @@ static void unpollable_stranger_does_not_stop_the_move(void **state) {
         file = memfd_create("stranger", MFD_CLOEXEC);
         assert_true(file >= 0);
         move_descriptor(file, number);
-        assert_true(weir_sets_rebuild(fx->registry));
-        assert_int_equal(weir_sets_older(fx->registry), -1);
+        assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
         assert_int_equal(weir_deregister(fx->registry, number), 0);
         close(number);
         close(duplicate);
 }
-/* What another thread may do between two calls of the rebuild. */
-struct intruder {
-        struct fixture *fx;
-        struct crowd *crowd;
-        int fds[2];
-};
 
-static void intrude(void *arg) {
-        struct intruder *intruder = arg;
-        struct weir_registry *registry = intruder->fx->registry;
-
-        assert_int_equal(weir_register(registry, intruder->fds[0], 5, WEIR_READABLE | WEIR_LEVEL), 0);
-        assert_int_equal(weir_deregister(registry, intruder->crowd->pairs[3][0]), 0);
-        assert_int_equal(weir_reregister(registry, intruder->crowd->pairs[2][0], 6, WEIR_READABLE | WEIR_LEVEL), 0);
-}
-
-static void calls_during_the_move_are_kept(void **state) {
-        struct fixture *fx = *state;
-
-        /* In the middle of moving the first member, and of the second: before the ADD, and before the DEL. */
-        for (unsigned n = 1; n <= 4; ++n) {
-                struct intruder intruder = { .fx = fx };
-                unsigned counts[7] = { 0 };
-                struct crowd crowd;
-                uint64_t home;
-
-                crowd_make(fx, &crowd);
-                make_socketpair(intruder.fds);
-                intruder.crowd = &crowd;
-                fault_hook(FAULT_ADD | FAULT_DEL, 1 + n, intrude, &intruder);
-                assert_true(weir_sets_rebuild(fx->registry));
-                assert_int_equal(fault_off(), 1);
-                home = atomic_load(&fx->registry->home);
-                assert_int_equal(!!(word_at(fx, intruder.fds[0]) & SLOT_HOME), home);
-                assert_int_equal(!!(word_at(fx, crowd.pairs[2][0]) & SLOT_HOME), home);
-                assert_false(word_at(fx, crowd.pairs[3][0]) & SLOT_REGISTERED);
-                for (unsigned i = 0; i < MEMBERS; ++i)
-                        put(crowd.pairs[i][1]);
-                put(intruder.fds[1]);
-                assert_true(tally(fx->poll, fx->events, 0, counts, 7) > 0);
-                assert_true(counts[0] && counts[1] && counts[5] && counts[6]);
-                assert_false(counts[2] || counts[3] || counts[4]);
-                for (unsigned i = 0; i < 3; ++i)
-                        assert_int_equal(weir_deregister(fx->registry, crowd.pairs[i][0]), 0);
-                assert_int_equal(weir_deregister(fx->registry, intruder.fds[0]), 0);
-                close_pair(intruder.fds);
-                crowd_end(&crowd);
-        }
-}
-
-/* An exclusive registration may have been the one to be woken, in the set that is gone. */
-static void exclusive_gets_a_spare_event(void **state) {
-        struct fixture *fx = *state;
-        int pair[2];
-
-        make_pipe(pair);
-        assert_int_equal(weir_register(fx->registry, pair[0], 1, WEIR_READABLE | WEIR_EXCLUSIVE), 0);
-        assert_true(weir_sets_rebuild(fx->registry));
-        assert_true(word_at(fx, pair[0]) & SLOT_LINKED);
-        assert_int_equal(expect_one(fx, 1).readiness, EPOLLIN);
-        expect_silence(fx);
-        close_pair(pair);
-}
-
-/* The descriptor for nesting is the same one before and after, and watches both sets between. */
-static void outer_set_keeps_hearing(void **state) {
-        struct fixture *fx = *state;
-        struct crowd crowd;
-        struct weir_event got[BATCH];
-        int outer = weir_poll_fd(fx->poll);
-
-        assert_true(outer >= 0);
-        crowd_make(fx, &crowd);
-        move_descriptor(make_eventfd(0), crowd.duplicate); /* the ghost dies with its file: it would be heard, too */
-        fault_from(FAULT_ADD, 5, ENOMEM);                  /* after the eventfd, the outer set, two members */
-        assert_false(weir_sets_rebuild(fx->registry));
-        (void)fault_off();
-        assert_true(weir_sets_older(fx->registry) >= 0);
-        assert_true(word_at(fx, crowd.pairs[1][0]) & SLOT_HOME);
-        assert_false(word_at(fx, crowd.pairs[3][0]) & SLOT_HOME);
-        for (int finished = 0; finished < 2; ++finished) {
-                if (finished) {
-                        (void)fault_off();
-                        assert_true(weir_sets_rebuild(fx->registry));
-                } else
-                        fault_from(FAULT_ADD, 1, ENOMEM); /* the waits must not finish it yet */
-                while (collect(fx->poll, fx->events, 0, got, BATCH) > 0)
-                        ; /* the eventfd of each set has its own edge to tell of */
-                for (unsigned i = 0; i < MEMBERS; ++i) {
-                        assert_false(polls_readable(outer, 0));
-                        put(crowd.pairs[i][1]);
-                        assert_true(polls_readable(outer, DEADLINE_MS));
-                        drain(crowd.pairs[i][0]);
-                }
-        }
-        assert_int_equal(weir_poll_fd(fx->poll), outer);
-        crowd_end(&crowd);
-}
-
-/* What cannot be had leaves no half of it behind. */
-static void outer_set_fails_cleanly(void **state) {
-        struct fixture *fx = *state;
-        unsigned before = count_descriptors();
-
-        fault_at(FAULT_CREATE, 1, EMFILE);
-        assert_int_equal(weir_poll_fd(fx->poll), -EMFILE);
-        fault_at(FAULT_ADD, 1, ENOSPC);
-        assert_int_equal(weir_poll_fd(fx->poll), -ENOSPC);
-        assert_int_equal(fault_off(), 1);
-        assert_int_equal(count_descriptors(), before);
-        assert_false(weir_queue_is_nested(&fx->registry->queue));
-        assert_true(weir_poll_fd(fx->poll) >= 0);
-        assert_true(weir_queue_is_nested(&fx->registry->queue));
-}
-
-/* The poll's own descriptors cannot be registered, and a late call about such a number leaves them alone. */
+/* A late call about a number that is the poll's now leaves that alone. */
 static void own_descriptors_are_left_alone(void **state) {
         struct fixture *fx = *state;
-        int pair[2], stays[2], number, own[3];
-
-        own[0] = fx->registry->eventfd;
-        own[1] = weir_sets_current(fx->registry);
-        own[2] = weir_poll_fd(fx->poll);
-        for (unsigned i = 0; i < 3; ++i) {
-                assert_int_equal(weir_register(fx->registry, own[i], 7, WEIR_READABLE), -EINVAL);
-                assert_int_equal(weir_deregister(fx->registry, own[i]), -ENOENT);
-        }
+        int pair[2], stays[2], number, outer = weir_poll_fd(fx->poll);
 
         make_pipe(pair);
         make_pipe(stays);
@@ -451,35 +383,35 @@ static void own_descriptors_are_left_alone(void **state) {
         assert_int_equal(weir_register(fx->registry, number, 2, WEIR_READABLE), 0);
         assert_int_equal(weir_register(fx->registry, stays[0], 1, WEIR_READABLE), 0);
         close_pair(pair);
-        assert_true(weir_sets_rebuild(fx->registry)); /* the new set takes the number */
-        assert_int_equal(weir_sets_current(fx->registry), number);
+        assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER)); /* the new set is made on the number */
+        assert_int_equal(spare_of(fx), number);
         assert_int_equal(weir_reregister(fx->registry, number, 2, WEIR_READABLE), -EBADF);
+        assert_int_equal(weir_register(fx->registry, number, 2, WEIR_READABLE), -EINVAL);
         assert_int_equal(weir_deregister(fx->registry, number), 0);
         put(stays[1]);
         assert_int_equal(expect_one(fx, 1).readiness, EPOLLIN);
         put(stays[1]);
-        assert_true(polls_readable(own[2], DEADLINE_MS)); /* and the outer set still hears it */
+        assert_true(polls_readable(outer, DEADLINE_MS)); /* and the outer set still hears it */
         close_pair(stays);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                CASE(own_descriptors_are_left_alone),
                 CASE(rebuild_moves_every_registration),
                 CASE(wait_cures_level_ghost),
+                CASE(wait_cures_two_ghosts_of_a_number),
                 CASE(wait_leaves_edge_ghost),
-                CASE(rebuild_survives_each_failure),
-                CASE(rebuild_without_descriptors_changes_nothing),
-                CASE(two_sets_work_as_one),
-                CASE(registered_in_either_set_is_registered),
+                CASE(exclusive_gets_a_spare_event),
+                CASE(quiet_oneshots_move_as_they_are),
+                CASE(failed_rebuild_changes_nothing),
+                CASE(failed_rebuild_stops_at_once),
+                CASE(move_waits_as_long_as_it_has_patience),
+                CASE(move_waits_for_a_call_about_a_free_number),
                 CASE(stranger_is_not_adopted),
                 CASE(closed_number_does_not_stop_the_move),
                 CASE(set_on_a_closed_number_does_not_stop_the_move),
                 CASE(unpollable_stranger_does_not_stop_the_move),
-                CASE(calls_during_the_move_are_kept),
-                CASE(exclusive_gets_a_spare_event),
-                CASE(outer_set_keeps_hearing),
-                CASE(outer_set_fails_cleanly),
+                CASE(own_descriptors_are_left_alone),
         };
 
         return cmocka_run_group_tests_name("sets", tests, NULL, NULL);

@@ -11,10 +11,10 @@
 
 /* ---------------------------------------------------------------- layout */
 
-static void fields_fill_the_word(void **state) {
-        static const uint64_t fields[] = { SLOT_READY,      SLOT_ARMED,  SLOT_ASKED,     SLOT_MODE,   SLOT_EXCLUSIVE,
-                                           SLOT_REGISTERED, SLOT_LOCKED, SLOT_CONTENDED, SLOT_LINKED, SLOT_REPLAYED,
-                                           SLOT_SUSPECT,    SLOT_HOME,   SLOT_EARLY };
+static void fields_have_bits_of_their_own(void **state) {
+        static const uint64_t fields[] = { SLOT_READY,     SLOT_DIRECTIONS, SLOT_ARMED,  SLOT_ASKED,  SLOT_MODE,
+                                           SLOT_EXCLUSIVE, SLOT_REGISTERED, SLOT_LOCKED, SLOT_LINKED, SLOT_CONTENDED,
+                                           SLOT_MISSED,    SLOT_ASK,        SLOT_HUNG,   SLOT_TURNS };
         uint64_t all = 0;
 
         (void)state;
@@ -24,49 +24,75 @@ static void fields_fill_the_word(void **state) {
                 assert_int_equal(all & fields[i], 0);
                 all |= fields[i];
         }
-        assert_int_equal(all, BELOW_GEN);
+        assert_int_equal(all & ~BELOW_GEN, 0);
+        assert_true(__builtin_popcountll(all & BELOW_TURN) <= 25);
         assert_int_equal(SLOT_EDGE | SLOT_LEVEL | SLOT_ONESHOT | SLOT_WAKER, SLOT_MODE);
-        assert_int_equal(SLOT_REGISTRATION & (SLOT_LOCKED | SLOT_CONTENDED | SLOT_LINKED | SLOT_HOME | SLOT_EARLY), 0);
+        /* What lasts longer than a registration: the lock, what came for the next one, the place in the queue, and the turn. */
+        assert_int_equal(all & ~SLOT_REGISTRATION,
+                         SLOT_LOCKED | SLOT_CONTENDED | SLOT_LINKED | SLOT_MISSED | SLOT_TURNS);
+        /* Two bits of ready are no readiness of the kernel's. */
+        assert_int_equal(SLOT_READY & ~SLOT_KERNEL_READY, 0xc0);
 }
 
-static void data_fits_below_the_generation(void **state) {
+static void data_fits_below_the_turn(void **state) {
         (void)state;
         assert_int_equal(DATA_WAKER & DATA_LEVEL, 0);
         assert_int_equal((DATA_WAKER | DATA_LEVEL) & DATA_INDEX, 0);
-        assert_int_equal(DATA_WAKER | DATA_LEVEL | DATA_INDEX, BELOW_GEN);
+        assert_int_equal(DATA_WAKER | DATA_LEVEL | DATA_INDEX, BELOW_TURN);
         /* No entry of a slot looks like a mark, whatever its generation: no waker is level-triggered. */
         assert_int_equal(DATA_EVENTFD & (DATA_WAKER | DATA_LEVEL), DATA_WAKER | DATA_LEVEL);
 }
 
+/* They go round, within their generation; each is told from the others, and what is below it is not looked at. */
+static void turns_go_round(void **state) {
+        const uint64_t others = GEN(3) | (BELOW_TURN & ~SLOT_MISSED);
+
+        (void)state;
+        for (unsigned turn = 0; turn < 16; ++turn) {
+                uint64_t word = others | TURN(turn);
+
+                assert_int_equal(word + weir_slot_next_turn(word), others | TURN((turn + 1) % 16));
+                assert_int_equal(word + weir_slot_first_turn(word), others);
+                for (unsigned other = 0; other < 16; ++other)
+                        assert_int_equal(weir_slot_is_other(word, GEN(3) | TURN(other) | NAME), other != turn);
+                assert_true(weir_slot_is_other(word, GEN(2) | TURN(turn) | NAME));
+                assert_true(weir_slot_is_other(word, GEN(4) | TURN(turn) | NAME));
+        }
+}
+
 static void readiness_is_packed_without_loss(void **state) {
         (void)state;
-        for (uint64_t ready = 0; ready <= SLOT_READY; ++ready) {
+        for (uint64_t ready = 0; ready <= SLOT_KERNEL_READY; ++ready) {
                 uint32_t events = (uint32_t)(ready & 0x1f) | (ready & READY_RDHUP ? (uint32_t)EPOLLRDHUP : 0);
 
                 assert_int_equal(weir_ready_to_epoll(ready), events);
                 assert_int_equal(weir_ready_from_epoll(events), ready);
                 /* Bits that weir knows nothing of must not spill into the next field. */
                 assert_int_equal(weir_ready_from_epoll(events | (uint32_t)EPOLLET | EPOLLRDNORM | EPOLLWRBAND), ready);
-                assert_int_equal(weir_ready_to_epoll(ready | ~SLOT_READY), events);
+                assert_int_equal(weir_ready_to_epoll(ready | ~SLOT_KERNEL_READY), events);
         }
         assert_int_equal(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP, 0x1f);
 }
 
-static void deliverable_is_ready_and_asked(void **state) {
-        const uint64_t all = SLOT_READY, ends = EPOLLERR | EPOLLHUP;
+static void deliverable_is_ready_and_armed(void **state) {
+        const uint64_t all = SLOT_KERNEL_READY, ends = EPOLLERR | EPOLLHUP;
 
         (void)state;
         assert_int_equal(weir_slot_deliverable(all | ASKED(7) | ARMED(7)), 0);
-        assert_int_equal(weir_slot_deliverable(all | SLOT_REGISTERED | ASKED(EPOLLIN)), EPOLLIN | ends | READY_RDHUP);
-        assert_int_equal(weir_slot_deliverable(all | SLOT_REGISTERED | ASKED(EPOLLOUT)), EPOLLOUT | ends);
-        assert_int_equal(weir_slot_deliverable(all | SLOT_REGISTERED | SLOT_LEVEL | ASKED(EPOLLPRI)), EPOLLPRI | ends);
-        assert_int_equal(weir_slot_deliverable(all | SLOT_REGISTERED | SLOT_WAKER | ASKED(EPOLLIN)),
-                         EPOLLIN | ends | READY_RDHUP);
-        /* Of a one-shot what is armed counts, and once disarmed not even a hang-up. */
-        assert_int_equal(weir_slot_deliverable(all | SLOT_REGISTERED | SLOT_ONESHOT | ASKED(7) | ARMED(EPOLLOUT)),
-                         EPOLLOUT | ends);
-        assert_int_equal(weir_slot_deliverable(all | SLOT_REGISTERED | SLOT_ONESHOT | ASKED(7)), 0);
-        assert_int_equal(weir_slot_deliverable(SLOT_REGISTERED | ASKED(7)), 0);
+        /* The kernel brings what was asked for alone. */
+        assert_int_equal(weir_slot_deliverable(all | EDGE(EPOLLIN)), all);
+        assert_int_equal(weir_slot_deliverable(all | LEVEL(EPOLLPRI)), all);
+        assert_int_equal(weir_slot_deliverable(EPOLLIN | WAKER), EPOLLIN);
+        assert_int_equal(weir_slot_deliverable(EDGE(7)), 0);
+        /* Of a one-shot what is armed counts; armed for nothing, hang-ups and errors; not ARMED, not even those. */
+        assert_int_equal(weir_slot_deliverable(all | OWNED(7) | ARMED(EPOLLOUT)), EPOLLOUT | ends);
+        assert_int_equal(weir_slot_deliverable(all | OWNED(7) | ARMED(EPOLLPRI)), EPOLLPRI | ends);
+        assert_int_equal(weir_slot_deliverable(all | OWNED(7) | ARMED(EPOLLIN)), EPOLLIN | ends | READY_RDHUP);
+        assert_int_equal(weir_slot_deliverable(all | OWNED(7) | ARMED(0)), ends);
+        assert_int_equal(weir_slot_deliverable(all | OWNED(7)), 0);
+        /* What came for the registration to come is not of the one that stands. */
+        assert_int_equal(weir_slot_deliverable(all | EDGE(7) | SLOT_MISSED), 0);
+        assert_int_equal(weir_slot_deliverable(all | ONESHOT(7) | SLOT_MISSED), 0);
         assert_false(weir_slot_is_latched(SLOT_EDGE | ~SLOT_MODE));
         assert_false(weir_slot_is_latched(SLOT_LEVEL));
         assert_true(weir_slot_is_latched(SLOT_ONESHOT));
@@ -178,58 +204,98 @@ static void table_agrees_on_one_segment(void **state) {
 /* ---------------------------------------------------------------- the lock */
 
 static void lock_tests_and_changes_in_one_step(void **state) {
-        struct weir_slot slot = slot_with(GEN(4) | EDGE(EPOLLIN) | SLOT_LINKED | EPOLLIN);
+        const uint64_t before = GEN(4) | EDGE(EPOLLIN) | SLOT_LINKED | EPOLLIN;
+        struct weir_slot slot = slot_with(before);
         uint64_t word = 0;
 
         (void)state;
-        assert_false(weir_slot_lock(&slot, SLOT_REGISTERED | SLOT_EXCLUSIVE, 0, BELOW_GEN, SLOT_GENERATION, &word));
-        assert_int_equal(word, GEN(4) | EDGE(EPOLLIN) | SLOT_LINKED | EPOLLIN);
-        assert_word(&slot, word);
-        assert_true(weir_slot_lock(&slot, SLOT_REGISTERED, SLOT_REGISTERED, SLOT_REGISTRATION, SLOT_GENERATION, &word));
-        assert_int_equal(word, GEN(4) | EDGE(EPOLLIN) | SLOT_LINKED | EPOLLIN);
+        assert_int_equal(
+                weir_slot_lock(&life, &slot, SLOT_REGISTERED | SLOT_EXCLUSIVE, 0, BELOW_GEN, SLOT_GENERATION, &word),
+                -ENOENT);
+        assert_int_equal(word, before);
+        assert_word(&slot, before);
+        assert_int_equal(weir_slot_lock(&life, &slot, SLOT_REGISTERED, SLOT_REGISTERED, SLOT_REGISTRATION,
+                                        SLOT_GENERATION, &word),
+                         0);
+        assert_int_equal(word, before);
         assert_word(&slot, GEN(5) | SLOT_LOCKED | SLOT_LINKED);
-        assert_false(weir_slot_unlock(&slot, 0, 0, 0));
+        assert_false(weir_slot_unlock(&life, &slot, 0, 0, 0));
         assert_word(&slot, GEN(5) | SLOT_LINKED);
+}
+
+/* Without waiting: it takes the lock only if it is free, and of the entry's generation and turn. */
+static void try_lock_gives_up_at_once(void **state) {
+        static const uint64_t refused[] = { GEN(4) | EDGE(EPOLLIN) | SLOT_LOCKED,
+                                            GEN(5) | EDGE(EPOLLIN),
+                                            GEN(3) | EDGE(EPOLLIN),
+                                            GEN(4) | TURN(1) | EDGE(EPOLLIN),
+                                            GEN(4) | EDGE(EPOLLIN) | SLOT_ASK,
+                                            GEN(4) };
+        const uint64_t mask = SLOT_REGISTERED | SLOT_MODE | SLOT_ASK, value = SLOT_REGISTERED | SLOT_EDGE;
+        uint64_t sleeps = fault_count(FAULT_FUTEX_WAIT), word = 77;
+        struct weir_slot slot = slot_with(0);
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(refused); ++i) {
+                atomic_store(&slot.word, refused[i]);
+                assert_false(weir_slot_try_lock(&slot, GEN(4) | NAME, mask, value, &word));
+                assert_word(&slot, refused[i]);
+        }
+        assert_int_equal(word, 77);
+        assert_int_equal(fault_count(FAULT_FUTEX_WAIT), sleeps);
+        atomic_store(&slot.word, GEN(4) | EDGE(EPOLLIN) | SLOT_LINKED | EPOLLIN);
+        assert_true(weir_slot_try_lock(&slot, GEN(4) | NAME, mask, value, &word));
+        assert_int_equal(word, GEN(4) | EDGE(EPOLLIN) | SLOT_LINKED | EPOLLIN);
+        assert_word(&slot, word | SLOT_LOCKED);
 }
 
 static void generation_wraps_without_a_trace(void **state) {
         const uint64_t last = ~BELOW_GEN;
         struct weir_slot slot = slot_with(last | EDGE(EPOLLIN));
-        bool ghost = false;
         uint64_t word;
 
         (void)state;
-        assert_true(weir_slot_lock(&slot, 0, 0, SLOT_REGISTRATION, SLOT_GENERATION, &word));
+        assert_int_equal(weir_slot_lock(&life, &slot, 0, 0, SLOT_REGISTRATION, SLOT_GENERATION, &word), 0);
         assert_word(&slot, SLOT_LOCKED);
-        /* An entry of the generation to come is early across the wrap, too. */
+        /* An entry of the generation to come is early across the wrap, too; one that ended is stale. */
         atomic_store(&slot.word, last | SLOT_LOCKED);
-        assert_false(weir_slot_peek(&slot, GEN(1) | NAME, EPOLLIN, &ghost));
-        assert_false(ghost);
-        assert_word(&slot, last | SLOT_LOCKED | EARLY(EPOLLIN));
+        assert_int_equal(weir_slot_peek(&slot, GEN(1) | NAME, EPOLLIN), WEIR_KEPT);
+        assert_word(&slot, last | SLOT_LOCKED | SLOT_MISSED | EPOLLIN);
+        atomic_store(&slot.word, SLOT_LOCKED);
+        assert_int_equal(weir_slot_peek(&slot, last | NAME, EPOLLIN), WEIR_STALE);
+        assert_word(&slot, SLOT_LOCKED);
 }
 
 static void unlock_announces_what_is_deliverable(void **state) {
-        struct weir_slot slot = slot_with(GEN(4) | EPOLLIN | SLOT_LOCKED | SLOT_HOME);
+        struct weir_slot slot = slot_with(GEN(4) | EPOLLIN | SLOT_LOCKED | SLOT_ASK);
 
         (void)state;
-        assert_true(weir_slot_unlock(&slot, SLOT_HOME, EDGE(EPOLLIN), 0));
+        assert_true(weir_slot_unlock(&life, &slot, SLOT_ASK, EDGE(EPOLLIN), 0));
         assert_word(&slot, GEN(4) | EDGE(EPOLLIN) | EPOLLIN | SLOT_LINKED);
         /* Already in the queue: nobody pushes it twice. */
         atomic_fetch_or(&slot.word, SLOT_LOCKED);
-        assert_false(weir_slot_unlock(&slot, 0, SLOT_HOME, 0));
-        assert_word(&slot, GEN(4) | EDGE(EPOLLIN) | EPOLLIN | SLOT_LINKED | SLOT_HOME);
-        atomic_store(&slot.word, GEN(4) | EPOLLOUT | EDGE(EPOLLIN) | SLOT_LOCKED);
-        assert_false(weir_slot_unlock(&slot, 0, 0, 0));
-        assert_word(&slot, GEN(4) | EPOLLOUT | EDGE(EPOLLIN));
+        assert_false(weir_slot_unlock(&life, &slot, 0, SLOT_ASK, 0));
+        assert_word(&slot, GEN(4) | EDGE(EPOLLIN) | EPOLLIN | SLOT_LINKED | SLOT_ASK);
+        /* Not for what is owned, or was deliverable before: then it is in a batch. */
+        atomic_store(&slot.word, GEN(4) | EPOLLIN | OWNED(EPOLLIN) | SLOT_LOCKED);
+        assert_false(weir_slot_unlock(&life, &slot, 0, 0, 0));
+        assert_word(&slot, GEN(4) | EPOLLIN | OWNED(EPOLLIN));
+        atomic_store(&slot.word, GEN(4) | EPOLLIN | EDGE(EPOLLIN) | SLOT_LOCKED);
+        assert_false(weir_slot_unlock(&life, &slot, 0, EPOLLOUT, 0));
+        assert_word(&slot, GEN(4) | INOUT | EDGE(EPOLLIN));
+        /* An entry of a batch is for nothing in a new generation, and neither is what was ready of the older one. */
+        atomic_fetch_or(&slot.word, SLOT_LOCKED);
+        assert_true(weir_slot_unlock(&life, &slot, 0, EPOLLIN, SLOT_GENERATION));
+        assert_word(&slot, GEN(5) | EPOLLIN | EDGE(EPOLLIN) | SLOT_LINKED);
 }
 
 static int lock_and_unlock(void *arg) {
         struct weir_slot *slot = arg;
         uint64_t word;
 
-        REQUIRE(weir_slot_lock(slot, SLOT_REGISTERED, SLOT_REGISTERED, 0, SLOT_GENERATION, &word));
+        REQUIRE(weir_slot_lock(&life, slot, SLOT_REGISTERED, SLOT_REGISTERED, 0, SLOT_GENERATION, &word) == 0);
         REQUIRE(word == (GEN(1) | EDGE(EPOLLIN)));
-        REQUIRE(!weir_slot_unlock(slot, 0, 0, 0));
+        REQUIRE(!weir_slot_unlock(&life, slot, 0, 0, 0));
         return 0;
 }
 
@@ -237,6 +303,7 @@ static int lock_and_unlock(void *arg) {
 static void lock_waits_for_its_holder(void **state) {
         struct weir_slot slot = slot_with(GEN(1) | SLOT_LOCKED);
         uint64_t wakes = fault_count(FAULT_FUTEX_WAKE), sleeps = fault_count(FAULT_FUTEX_WAIT);
+        uint32_t unlocks = atomic_load(&life.unlocks);
         struct worker worker;
 
         (void)state;
@@ -245,48 +312,107 @@ static void lock_waits_for_its_holder(void **state) {
                 sched_yield();
         worker_settle(&worker);
         assert_word(&slot, GEN(1) | SLOT_LOCKED | SLOT_CONTENDED);
-        assert_false(weir_slot_unlock(&slot, 0, EDGE(EPOLLIN), 0));
+        assert_false(weir_slot_unlock(&life, &slot, 0, EDGE(EPOLLIN), 0));
         assert_int_equal(worker_join(&worker), 0);
         assert_word(&slot, GEN(2) | EDGE(EPOLLIN));
         /* One wake for the one that slept, none for the second unlock. */
         assert_int_equal(fault_count(FAULT_FUTEX_WAKE), wakes + 1);
-        /* It slept, rather than spin on the half of the word that does not hold the flags. */
+        assert_int_equal(atomic_load(&life.unlocks), unlocks + 1);
+        /* It slept, rather than spin. */
         assert_true(fault_count(FAULT_FUTEX_WAIT) - sleeps < 50);
+        assert_int_equal(fault_timeout(FAULT_FUTEX_WAIT), WEIR_FOREVER);
 }
 
-static void await_does_not_sleep_on_a_free_lock(void **state) {
-        struct weir_slot slot = slot_with(GEN(1) | EDGE(EPOLLIN));
+static void fork_in_the_sleep(void *arg) {
+        struct weir_life *forked = arg;
+
+        atomic_store(&forked->state, 0);
+        atomic_fetch_add(&forked->unlocks, 1); /* so that the sleep ends at once */
+}
+
+/* A signal handler forked: the holder of the lock is not in the child, which must not wait for it. */
+static void lock_is_not_waited_for_in_a_child(void **state) {
+        struct weir_slot slot = slot_with(GEN(1) | EDGE(EPOLLIN) | SLOT_LOCKED);
+        struct weir_life forked = { 1, 1, 1 };
+        uint64_t word;
 
         (void)state;
-        assert_int_equal(weir_slot_await(&slot, GEN(1) | SLOT_LOCKED), GEN(1) | EDGE(EPOLLIN));
-        assert_int_equal(weir_slot_await(&slot, GEN(1) | SLOT_LOCKED | SLOT_CONTENDED), GEN(1) | EDGE(EPOLLIN));
+        fault_hook(FAULT_FUTEX_WAIT, 1, fork_in_the_sleep, &forked);
+        assert_int_equal(weir_slot_lock(&forked, &slot, 0, 0, 0, 0, &word), -ECHILD);
+        assert_int_equal(fault_off(), 1);
+        atomic_store(&forked.state, 1);
+        fault_hook(FAULT_FUTEX_WAIT, 1, fork_in_the_sleep, &forked);
+        assert_int_equal(weir_slot_await(&forked, &slot, WEIR_FOREVER), -ECHILD);
+        assert_int_equal(fault_off(), 1);
+}
+
+static void await_sleeps_on_a_lock_alone(void **state) {
+        struct weir_slot slot = slot_with(GEN(1) | EDGE(EPOLLIN));
+        uint64_t sleeps = fault_count(FAULT_FUTEX_WAIT), began = now_ns();
+
+        (void)state;
+        assert_int_equal(weir_slot_await(&life, &slot, WEIR_FOREVER), 0);
+        assert_word(&slot, GEN(1) | EDGE(EPOLLIN));
+        assert_int_equal(fault_count(FAULT_FUTEX_WAIT), sleeps);
+        /* No longer than it is told to, and the holder learns of it. */
+        atomic_fetch_or(&slot.word, SLOT_LOCKED);
+        assert_int_equal(weir_slot_await(&life, &slot, 1000000), 0);
+        assert_true(now_ns() - began >= 1000000);
+        assert_int_equal(fault_count(FAULT_FUTEX_WAIT), sleeps + 1);
+        assert_int_equal(fault_timeout(FAULT_FUTEX_WAIT), 1000000);
+        assert_word(&slot, GEN(1) | EDGE(EPOLLIN) | SLOT_LOCKED | SLOT_CONTENDED);
+        fault_at(FAULT_FUTEX_WAIT, 1, EINTR);
+        assert_int_equal(weir_slot_await(&life, &slot, 1000000), -EINTR);
+        assert_int_equal(fault_off(), 1);
+}
+
+static void unlock_it(void *arg) {
+        weir_slot_unlock(&life, arg, 0, 0, 0);
+}
+
+/* The unlock that comes after the look and before the sleep is not missed. */
+static void unlock_before_the_sleep_is_seen(void **state) {
+        struct weir_slot slot = slot_with(GEN(1) | EDGE(EPOLLIN) | SLOT_LOCKED);
+
+        (void)state;
+        fault_hook(FAULT_FUTEX_WAIT, 1, unlock_it, &slot);
+        assert_int_equal(weir_slot_await(&life, &slot, WEIR_FOREVER), 0);
+        assert_int_equal(fault_off(), 1);
         assert_word(&slot, GEN(1) | EDGE(EPOLLIN));
 }
 
 static void invalidate_ends_the_registration_alone(void **state) {
-        const uint64_t kept = SLOT_LOCKED | SLOT_CONTENDED | SLOT_LINKED | SLOT_HOME | SLOT_EARLY;
-        struct weir_slot slot = slot_with(GEN(6) | BELOW_GEN);
+        const uint64_t kept = SLOT_LOCKED | SLOT_CONTENDED | SLOT_LINKED | SLOT_TURNS;
+        struct weir_slot slot = slot_with(GEN(6) | (BELOW_GEN & ~SLOT_MISSED & ~(UINT64_C(7) << 25)));
 
         (void)state;
         weir_slot_invalidate(&slot);
         assert_word(&slot, GEN(7) | kept);
+        /* What was missed is of the registration to come. */
+        atomic_store(&slot.word, GEN(6) | EDGE(EPOLLIN) | EPOLLIN | SLOT_LOCKED | SLOT_MISSED);
+        weir_slot_invalidate(&slot);
+        assert_word(&slot, GEN(7) | EPOLLIN | SLOT_LOCKED | SLOT_MISSED);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                CASE(fields_fill_the_word),
-                CASE(data_fits_below_the_generation),
+                CASE(fields_have_bits_of_their_own),
+                CASE(data_fits_below_the_turn),
+                CASE(turns_go_round),
                 CASE(readiness_is_packed_without_loss),
-                CASE(deliverable_is_ready_and_asked),
+                CASE(deliverable_is_ready_and_armed),
                 CASE(segments_cover_every_index),
                 CASE(table_finds_what_it_made),
                 CASE(table_is_made_or_memory_is_short),
                 CASE(table_agrees_on_one_segment),
                 CASE(lock_tests_and_changes_in_one_step),
+                CASE(try_lock_gives_up_at_once),
                 CASE(generation_wraps_without_a_trace),
                 CASE(unlock_announces_what_is_deliverable),
                 CASE(lock_waits_for_its_holder),
-                CASE(await_does_not_sleep_on_a_free_lock),
+                CASE(lock_is_not_waited_for_in_a_child),
+                CASE(await_sleeps_on_a_lock_alone),
+                CASE(unlock_before_the_sleep_is_seen),
                 CASE(invalidate_ends_the_registration_alone),
         };
 

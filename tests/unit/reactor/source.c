@@ -128,12 +128,12 @@ static void child_is_refused(void **state) {
         struct fixture *fx = *state;
         struct probe probe = { .source.ops = &all_ops };
 
-        atomic_store(fx->registry->life, LIFE_FORKED);
+        atomic_store(&fx->registry->life->state, LIFE_FORKED);
         for (int which = 0; which < 3; ++which) {
                 assert_int_equal(call(which, fx->registry, &probe.source), -ECHILD);
                 assert_int_equal(probe.calls[which], 0);
         }
-        atomic_store(fx->registry->life, fx->registry->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
+        atomic_store(&fx->registry->life->state, fx->registry->pid ? LIFE_ALIVE_BY_PID : LIFE_ALIVE);
 }
 
 int main(void) {

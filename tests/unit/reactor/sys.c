@@ -4,9 +4,11 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include "sys.h"
 
@@ -15,7 +17,15 @@
 #define ERRNO   12345
 #define NO_FILE 1000000
 
+static void no_entry(void *userdata, int fd, uint64_t data) {
+        (void)userdata;
+        (void)fd;
+        (void)data;
+        fail();
+}
+
 static void errors_are_returned_and_errno_kept(void **state) {
+        _Atomic(uint32_t) word = 1;
         struct epoll_event entry;
         void *memory;
 
@@ -29,8 +39,12 @@ static void errors_are_returned_and_errno_kept(void **state) {
         assert_true(weir_sys_is_open(STDERR_FILENO));
         weir_sys_close(NO_FILE);
         weir_sys_eventfd_signal(NO_FILE); /* returns, though it cannot be done */
-        weir_sys_futex_wait(&(uint32_t){ 1 }, 0);
-        weir_sys_futex_wake_all(&(uint32_t){ 1 });
+        assert_int_equal(weir_sys_replace(NO_FILE, NO_FILE + 1), -EBADF);
+        assert_int_equal(weir_sys_epoll_entries(NO_FILE, no_entry, NULL), -ENOENT);
+        assert_int_equal(weir_sys_futex_wait(&word, 0, WEIR_FOREVER), 0);
+        assert_int_equal(weir_sys_futex_wait(&word, 1, MS / 2), 0);
+        weir_sys_futex_wake_all(&word);
+        assert_int_equal(weir_sys_nap(MS / 2), 0);
         memory = weir_sys_alloc(SIZE_MAX / 8 * 7); /* mapped, and refused */
         assert_null(memory);
         assert_int_equal(errno, ERRNO);
@@ -182,15 +196,18 @@ static void memory_is_zeroed_and_aligned(void **state) {
 }
 
 struct life {
-        _Atomic(uint32_t) *word;
+        struct weir_life *words;
         int pid;
 };
 
 static int read_life(void *arg) {
         struct life *life = arg;
 
-        /* Where the kernel cannot wipe the word, the process tells. */
-        REQUIRE(life->pid ? life->pid != weir_sys_getpid() : atomic_load(life->word) == 0);
+        /* Where the kernel cannot wipe the page, the process tells. */
+        REQUIRE(life->pid ? life->pid != weir_sys_getpid()
+                          : atomic_load(&life->words->state) + atomic_load(&life->words->unlocks) +
+                                            atomic_load(&life->words->closed) ==
+                                    0);
         return 0;
 }
 
@@ -199,23 +216,28 @@ static void life_ends_in_a_child(void **state) {
 
         (void)state;
         errno = ERRNO;
-        life.word = weir_sys_life_create(&life.pid);
-        assert_non_null(life.word);
+        life.words = weir_sys_life_create(&life.pid);
+        assert_non_null(life.words);
         assert_int_equal(errno, ERRNO);
         assert_true(life.pid == 0 || life.pid == getpid());
         assert_int_equal(weir_sys_getpid(), getpid());
-        atomic_store(life.word, 7);
+        atomic_store(&life.words->state, 7);
+        atomic_store(&life.words->unlocks, 8);
+        atomic_store(&life.words->closed, 9);
         assert_int_equal(run_child(read_life, &life), 0);
-        assert_int_equal(atomic_load(life.word), 7);
-        weir_sys_life_free(life.word);
+        assert_int_equal(atomic_load(&life.words->state), 7);
+        assert_int_equal(atomic_load(&life.words->unlocks), 8);
+        weir_sys_life_free(life.words);
         weir_sys_life_free(NULL);
 }
+
+/* ---------------------------------------------------------------- sleeping */
 
 static int sleep_on(void *arg) {
         _Atomic(uint32_t) *word = arg;
 
         while (!atomic_load(word))
-                weir_sys_futex_wait((const void *)word, 0);
+                weir_sys_futex_wait(word, 0, WEIR_FOREVER);
         return 0;
 }
 
@@ -225,15 +247,136 @@ static void futex_wakes_all(void **state) {
         struct worker workers[2];
 
         (void)state;
-        weir_sys_futex_wait((const void *)&word, 1);
+        assert_int_equal(weir_sys_futex_wait(&word, 1, WEIR_FOREVER), 0);
         for (size_t i = 0; i < ARRAY_LEN(workers); ++i) {
                 worker_start(&workers[i], sleep_on, &word);
                 worker_settle(&workers[i]);
         }
         atomic_store(&word, 1);
-        weir_sys_futex_wake_all((const void *)&word);
+        weir_sys_futex_wake_all(&word);
         for (size_t i = 0; i < ARRAY_LEN(workers); ++i)
                 assert_int_equal(worker_join(&workers[i]), 0);
+}
+
+static void on_signal(int number) {
+        (void)number;
+}
+
+/* Neither sleep outlasts its time, and a signal ends both. */
+static void sleeps_end_in_time_or_by_a_signal(void **state) {
+        const struct sigaction action = { .sa_handler = on_signal };
+        const struct itimerval soon = { .it_value.tv_usec = 1000, .it_interval.tv_usec = 1000 },
+                               never = { { 0, 0 }, { 0, 0 } };
+        _Atomic(uint32_t) word = 1;
+        struct sigaction former;
+        int64_t began;
+
+        (void)state;
+        for (int64_t length = 0; length < 3 * MS; length += MS + MS / 4) {
+                began = weir_sys_now();
+                assert_int_equal(weir_sys_nap(length), 0);
+                assert_true(weir_sys_now() - began >= length);
+                began = weir_sys_now();
+                assert_int_equal(weir_sys_futex_wait(&word, 1, length), 0);
+                assert_true(weir_sys_now() - began >= length);
+        }
+        assert_int_equal(sigaction(SIGALRM, &action, &former), 0);
+        assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+        assert_int_equal(weir_sys_nap(60 * 1000 * MS), -EINTR);
+        assert_int_equal(weir_sys_futex_wait(&word, 1, 60 * 1000 * MS), -EINTR);
+        assert_int_equal(weir_sys_futex_wait(&word, 1, WEIR_FOREVER), -EINTR);
+        assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+        assert_int_equal(sigaction(SIGALRM, &former, NULL), 0);
+        (void)alarm(60);
+}
+
+/* ---------------------------------------------------------------- sets */
+
+/* The number stays, and what it leads to is another. */
+static void replaced_descriptor_is_another(void **state) {
+        int one = weir_sys_eventfd(), other = make_eventfd(1);
+
+        (void)state;
+        assert_false(polls_readable(one, 0));
+        assert_int_equal(weir_sys_replace(other, one), 0);
+        assert_true(polls_readable(one, 0));
+        assert_int_equal(fcntl(one, F_GETFD), FD_CLOEXEC);
+        assert_int_equal(weir_sys_replace(one, one), -EINVAL);
+        weir_sys_close(one);
+        weir_sys_close(other);
+}
+
+#define ENTRIES 300
+
+struct reading {
+        unsigned seen[ENTRIES + 16], count;
+        int first;
+        bool wrong;
+};
+
+static void read_entry(void *userdata, int fd, uint64_t data) {
+        struct reading *reading = userdata;
+
+        ++reading->count;
+        if (fd < reading->first || fd >= reading->first + ENTRIES + 16 || data != ~(uint64_t)fd)
+                reading->wrong = true;
+        else
+                ++reading->seen[fd - reading->first];
+}
+
+/* Each entry once, with the number and the data that it has; of a set that is larger than what is read at once. */
+static void entries_are_those_of_the_set(void **state) {
+        int set = weir_sys_epoll_create(), fds[ENTRIES], r;
+        struct reading reading = { .first = set };
+        unsigned open = count_descriptors();
+
+        (void)state;
+        r = weir_sys_epoll_entries(set, no_entry, NULL);
+        if (r == -ENOENT)
+                skip(); /* there is no /proc */
+        assert_int_equal(r, 0);
+        for (unsigned i = 0; i < ENTRIES; ++i) {
+                fds[i] = weir_sys_eventfd();
+                assert_true(fds[i] > set && fds[i] < set + ENTRIES + 16);
+                assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_ADD, fds[i], EPOLLIN, ~(uint64_t)fds[i]), 0);
+        }
+        errno = ERRNO;
+        assert_int_equal(weir_sys_epoll_entries(set, read_entry, &reading), 0);
+        assert_int_equal(errno, ERRNO);
+        assert_false(reading.wrong);
+        assert_int_equal(reading.count, ENTRIES);
+        for (unsigned i = 0; i < ENTRIES; ++i) {
+                assert_int_equal(reading.seen[fds[i] - set], 1);
+                weir_sys_close(fds[i]);
+        }
+        assert_int_equal(count_descriptors(), open);
+        weir_sys_close(set);
+}
+
+/* ---------------------------------------------------------------- cancellation */
+
+static void *close_while_cancelled(void *arg) {
+        int state = weir_sys_forbid_cancel(), fd = weir_sys_eventfd();
+
+        pthread_cancel(pthread_self());
+        pthread_testcancel();
+        weir_sys_restore_cancel(state);
+        weir_sys_close(fd); /* close(2) would end the thread here */
+        *(bool *)arg = !weir_sys_is_open(fd);
+        pthread_testcancel();
+        return NULL;
+}
+
+static void cancellation_is_forbidden_and_allowed(void **state) {
+        bool closed = false;
+        pthread_t thread;
+        void *end;
+
+        (void)state;
+        assert_int_equal(pthread_create(&thread, NULL, close_while_cancelled, &closed), 0);
+        assert_int_equal(pthread_join(thread, &end), 0);
+        assert_ptr_equal(end, PTHREAD_CANCELED);
+        assert_true(closed);
 }
 
 int main(void) {
@@ -247,6 +390,10 @@ int main(void) {
                 CASE(memory_is_zeroed_and_aligned),
                 CASE(life_ends_in_a_child),
                 CASE(futex_wakes_all),
+                CASE(sleeps_end_in_time_or_by_a_signal),
+                CASE(replaced_descriptor_is_another),
+                CASE(entries_are_those_of_the_set),
+                CASE(cancellation_is_forbidden_and_allowed),
         };
 
         return cmocka_run_group_tests_name("sys", tests, NULL, NULL);

@@ -8,18 +8,24 @@
 #include "slot.h"
 
 #define GEN(n)      ((uint64_t)(n)*SLOT_GENERATION)
+#define TURN(n)     ((uint64_t)(n)*SLOT_TURN)
 #define ASKED(d)    ((uint64_t)(d) << SLOT_ASKED_SHIFT)
-#define ARMED(d)    ((uint64_t)(d) << SLOT_ARMED_SHIFT)
-#define EARLY(r)    ((uint64_t)(r) << SLOT_EARLY_SHIFT)
+#define ARMED(d)    (SLOT_ARMED | (uint64_t)(d) << SLOT_ARMED_SHIFT)
 #define BELOW_GEN   (SLOT_GENERATION - 1)
+#define BELOW_TURN  (SLOT_TURN - 1)
 #define READY_RDHUP UINT64_C(0x20)
 #define EDGE(d)     (SLOT_REGISTERED | SLOT_EDGE | ASKED(d))
 #define LEVEL(d)    (SLOT_REGISTERED | SLOT_LEVEL | ASKED(d))
 #define ONESHOT(d)  (SLOT_REGISTERED | SLOT_ONESHOT | ASKED(d) | ARMED(d))
-#define WAKER       (SLOT_REGISTERED | SLOT_WAKER | ASKED(EPOLLIN))
+#define OWNED(d)    (SLOT_REGISTERED | SLOT_ONESHOT | ASKED(d))
+#define FIRED(d)    ((uint64_t)(d) << SLOT_ARMED_SHIFT) /* what it was armed for when its event was taken */
+#define WAKER       (SLOT_REGISTERED | SLOT_WAKER)
 #define INOUT       (EPOLLIN | EPOLLOUT)
 #define TOKEN       UINT64_C(0x0123456789abcdef)
 #define NAME        UINT32_C(9)
+
+/* A life for slots that belong to no core. */
+static __attribute__((unused)) struct weir_life life = { 1, 1, 1 };
 
 static inline struct weir_slot slot_with(uint64_t word) {
         struct weir_slot slot = { .name = NAME };

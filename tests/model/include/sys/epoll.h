@@ -12,6 +12,7 @@
 #define EPOLLHUP       UINT32_C(0x010)
 #define EPOLLRDHUP     UINT32_C(0x2000)
 #define EPOLLEXCLUSIVE (UINT32_C(1) << 28)
+#define EPOLLONESHOT   (UINT32_C(1) << 30)
 #define EPOLLET        (UINT32_C(1) << 31)
 
 #define EPOLL_CTL_ADD 1

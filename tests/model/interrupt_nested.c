@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * An interrupt of a poll that is nested in an outer set. The wait in progress is interrupted, or the outer set is told, so that
+ * there is a next one, which is.
+ * Threads: one waits; one interrupts.
+ */
+
+#define MODEL_SETS 2
+
+#include "library.h"
+
+static bool interrupted;
+
+static void set_up(void) {
+        interrupted = false;
+        open_poll();
+        assert(weir_poll_fd(poll) >= 0);
+        assert(weir_poll_wait(poll, events, &at_once) == 0);
+        assert(!model_outer_is_told());
+}
+
+static void *waits(void *unused) {
+        (void)unused;
+        interrupted = weir_poll_wait(poll, events, &at_once) == -EINTR;
+        return NULL;
+}
+
+static void *interrupts(void *unused) {
+        (void)unused;
+        assert(weir_poll_interrupt(poll) == 0);
+        return NULL;
+}
+
+static void tear_down(void) {
+        assert(interrupted || model_outer_is_told());
+        assert((weir_poll_wait(poll, events, &at_once) == -EINTR) == !interrupted);
+        assert(weir_poll_wait(poll, events, &at_once) == 0);
+        assert(!model_outer_is_told());
+        close_poll();
+}
+
+MODEL_MAIN(set_up, tear_down, waits, interrupts)
