@@ -45,6 +45,20 @@ static void lines_in_pieces(void **state) {
         client_close(&bob);
 }
 
+/* An urgent byte itself is not part of a line, for the server does not ask for it. It keeps nothing else back. */
+static void urgent_byte_in_a_line(void **state) {
+        static const char line[] = "all of this is heard\n";
+        struct server *server = *state;
+        struct client alice;
+
+        assert_true(enter(&alice, server, "alice"));
+        for (size_t i = 0; i < strlen(line); ++i) {
+                assert_true(client_say_with_urgent(&alice, server, line, i));
+                assert_true(hears(&alice, "alice: all of this is heard"));
+        }
+        client_close(&alice);
+}
+
 /* More than is read in one turn: the rest is not forgotten, though nothing comes after it. */
 static void many_lines_at_once(void **state) {
         struct server *server = *state;
@@ -200,8 +214,14 @@ static void options(void **state) {
 int main(int argc, char **argv) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, talk_set_up, talk_tear_down)
         const struct CMUnitTest tests[] = {
-                CASE(lines_in_pieces), CASE(many_lines_at_once), CASE(long_lines), CASE(names),
-                CASE(leaving),         CASE(moderator),          CASE(options),
+                CASE(lines_in_pieces),
+                CASE(urgent_byte_in_a_line),
+                CASE(many_lines_at_once),
+                CASE(long_lines),
+                CASE(names),
+                CASE(leaving),
+                CASE(moderator),
+                CASE(options),
         };
 
         if (argc > 1)

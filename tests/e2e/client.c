@@ -227,6 +227,21 @@ bool client_say(struct client *client, const char *text) {
         return client_send(client, text, strlen(text));
 }
 
+bool client_send_urgent(struct client *client, char byte) {
+        return await(client->fd, POLLOUT) && send(client->fd, &byte, 1, MSG_OOB | MSG_NOSIGNAL) == 1;
+}
+
+bool client_say_with_urgent(struct client *client, const struct server *server, const char *text, size_t at) {
+        pid_t pid = server->process.pid;
+        bool said;
+
+        if (kill(pid, SIGSTOP) < 0 || waitpid(pid, NULL, WUNTRACED) != pid)
+                return false;
+        said = client_send(client, text, at) && client_send_urgent(client, '!') && client_say(client, text + at) &&
+               client_flush(client);
+        return kill(pid, SIGCONT) == 0 && said;
+}
+
 bool client_flush(struct client *client) {
         int64_t deadline = now_ms() + DEADLINE_MS;
         int unacknowledged;

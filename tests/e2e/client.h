@@ -93,6 +93,15 @@ void client_reset(struct client *client);
 bool client_send(struct client *client, const void *bytes, size_t size);
 bool client_say(struct client *client, const char *text);
 
+/* Sends one urgent byte. The other side reads what is before it by one call and what is after it by another. */
+bool client_send_urgent(struct client *client, char byte);
+
+/*
+ * Sends a text with an urgent byte in front of its byte `at`, in such a way that the server finds all of it at once: it is
+ * stopped meanwhile.
+ */
+bool client_say_with_urgent(struct client *client, const struct server *server, const char *text, size_t at);
+
 /* Waits until all that was sent has reached the other side's socket. */
 bool client_flush(struct client *client);
 

@@ -119,6 +119,25 @@ static void bytes_come_back(void **state) {
         assert_int_equal(server_stop(&server, SIGTERM), 0);
 }
 
+/* An urgent byte itself does not, for the server does not ask for it. It keeps nothing else back. */
+static void urgent_byte_does_not_stop_it(void **state) {
+        static const char text[] = "all of this comes back";
+        struct server server;
+        struct client client;
+        char back[sizeof text - 1];
+
+        (void)state;
+        assert_true(start(&server, "4", 0));
+        assert_true(client_open(&client, &server));
+        for (size_t i = 0; i < sizeof back; ++i) {
+                assert_true(client_say_with_urgent(&client, &server, text, i));
+                assert_true(client_receive_bytes(&client, back, sizeof back));
+                assert_memory_equal(back, text, sizeof back);
+        }
+        client_close(&client);
+        assert_int_equal(server_stop(&server, SIGTERM), 0);
+}
+
 /* All that was sent before the end of the stream comes back before the end of the other one. */
 static void end_comes_last(void **state) {
         char text[64], back[64];
@@ -324,13 +343,10 @@ static void options(void **state) {
 
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(bytes_come_back),
-                cmocka_unit_test(end_comes_last),
-                cmocka_unit_test(slow_readers),
-                cmocka_unit_test(peers_that_vanish),
-                cmocka_unit_test(leaving_clients_make_room),
-                cmocka_unit_test(end_under_load),
-                cmocka_unit_test(options),
+                cmocka_unit_test(bytes_come_back),   cmocka_unit_test(urgent_byte_does_not_stop_it),
+                cmocka_unit_test(end_comes_last),    cmocka_unit_test(slow_readers),
+                cmocka_unit_test(peers_that_vanish), cmocka_unit_test(leaving_clients_make_room),
+                cmocka_unit_test(end_under_load),    cmocka_unit_test(options),
         };
 
         if (argc > 1)

@@ -176,6 +176,34 @@ static void split_anywhere(void **state) {
         }
 }
 
+/* The server reads as far as the urgent byte, and must know that there is more. */
+static void urgent_byte_anywhere(void **state) {
+        const char *requests = GET("/plain") GET("/missing");
+        struct guest *guest = *state;
+
+        assert_int_equal(client_ask(&guest->client, GET("/plain"), &guest->response), 200);
+        for (size_t i = 0; i < strlen(requests); ++i) {
+                assert_true(client_say_with_urgent(&guest->client, &server, requests, i));
+                expect_response(guest, 200);
+                expect_response(guest, 404);
+        }
+}
+
+/* Of two that come together the first is like any other, so they stand where a byte more does no harm. */
+static void urgent_bytes_at_any_time(void **state) {
+        struct guest *guest = *state;
+
+        for (int round = 0; round < 200; ++round) {
+                assert_true(client_say(&guest->client, "GET /plain HTTP/1.1\r\nHost: test\r\nUrgent: "));
+                for (int i = 0; i < 20; ++i) {
+                        assert_true(client_send_urgent(&guest->client, 'u'));
+                        assert_true(i % 3 == round % 3 || client_say(&guest->client, "x"));
+                }
+                assert_true(client_say(&guest->client, "\r\n\r\n"));
+                expect_response(guest, 200);
+        }
+}
+
 static void pipelined(void **state) {
         struct guest *guest = *state;
         char requests[8192] = "";
@@ -415,6 +443,8 @@ int main(int argc, char **argv) {
                 CASE(other_methods_get_405),
                 CASE(byte_by_byte),
                 CASE(split_anywhere),
+                CASE(urgent_byte_anywhere),
+                CASE(urgent_bytes_at_any_time),
                 CASE(pipelined),
                 CASE(client_that_does_not_read),
                 CASE(half_close_after_requests),

@@ -236,7 +236,7 @@ void clients_stop(struct clients *clients, struct service *service) {
         atomic_store_explicit(&clients->stopping, true, memory_order_relaxed);
         clients->stopped_at = service->now;
         for (c = clients->connections; c; c = c->next)
-                if (connection_claim(c)) {
+                if (connection_claim(c, false)) {
                         c->next_claimed = claimed;
                         claimed = c;
                 }

@@ -5,6 +5,8 @@
  *
  *   One request costs a recv(2) and a send(2). A recv that returns less than it was asked for has drained the socket,
  *   and a send likewise has filled it; that is all weir_rearm() wants to know, so nothing is tried until -EAGAIN.
+ *   But a recv ends at an urgent byte, too, which any client may send. So the connection asks for WEIR_PRIORITY as well;
+ *   once an event has told it, that client is read until -EAGAIN.
  *
  *   It is registered when it has to wait for the first time. A request that came with it is answered before.
  *
@@ -66,10 +68,13 @@ void connection_close(struct connection *connection, struct weir_registry *regis
 
 /* ---------------------------------------------------------------- ownership */
 
-bool connection_claim(struct connection *connection) {
+bool connection_claim(struct connection *connection, bool urgent) {
         /* relaxed: the step below decides */
         unsigned state = atomic_load_explicit(&connection->state, memory_order_relaxed);
 
+        if (urgent)
+                /* relaxed: the owner reads it after that step */
+                atomic_store_explicit(&connection->urgent, true, memory_order_relaxed);
         /*
          * PAIR(owner): release() of the former owner, with all it did to the connection.
          * PAIR(called): release() of the present owner, who shall see why it was called.
@@ -249,7 +254,8 @@ static int read_input(struct connection *connection) {
         if (n == 0)
                 return -EPIPE;
         connection->input_end += (unsigned)n;
-        return (size_t)n == room;
+        /* relaxed: see connection_claim() */
+        return (size_t)n == room || atomic_load_explicit(&connection->urgent, memory_order_relaxed);
 }
 
 /* Serves once. Returns what the connection waits for, WEIR_READABLE or WEIR_WRITABLE or both, or 0 at its end. */
@@ -291,15 +297,18 @@ static weir_interest serve(struct connection *connection, struct service *servic
 }
 
 static int await(struct connection *connection, struct weir_registry *registry, weir_interest interest) {
+        bool drained = interest != (WEIR_READABLE | WEIR_WRITABLE);
         int r;
 
+        if (interest & WEIR_READABLE)
+                interest |= WEIR_PRIORITY;
         if (!connection->registered) {
                 r = weir_register(registry, connection->fd, weir_ptr_token(connection), interest | WEIR_ONESHOT);
                 connection->registered = r >= 0;
                 return r;
         }
-        if (interest == (WEIR_READABLE | WEIR_WRITABLE))
-                /* Not drained: a fresh look finds it writable at once, and its turn comes after the others'. */
+        if (!drained)
+                /* A fresh look finds it writable at once, and its turn comes after the others'. */
                 return weir_reregister(registry, connection->fd, weir_ptr_token(connection), interest | WEIR_ONESHOT);
         return weir_rearm(registry, connection->fd, interest);
 }

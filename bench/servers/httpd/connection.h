@@ -26,6 +26,7 @@
 struct connection {
         /* Read and written by any thread. */
         _Atomic(unsigned) state;
+        atomic_bool urgent;     /* urgent data has come: a short count does not say any more that all was read */
         _Atomic(int64_t) since; /* when the connection fell idle, its request began, or its output last moved */
 
         /* The server's, under its lock; see server.c. */
@@ -59,8 +60,11 @@ struct connection *connection_new(int fd, int64_t now);
 /* Closes the socket, and frees the connection once no open batch can name it. Only for the owner. */
 void connection_close(struct connection *connection, struct weir_registry *registry);
 
-/* Makes the caller the owner, or leaves a note to the one there is and returns false. */
-bool connection_claim(struct connection *connection);
+/*
+ * Makes the caller the owner, or leaves a note to the one there is and returns false.
+ *   urgent  the caller got an event that tells of urgent data
+ */
+bool connection_claim(struct connection *connection, bool urgent);
 
 /* As connection_claim(), but without a note. */
 bool connection_try_claim(struct connection *connection);

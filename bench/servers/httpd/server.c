@@ -53,11 +53,11 @@ static int64_t coarse_now(void) {
 
 /* ---------------------------------------------------------------- the threads */
 
-static void handle(struct worker *worker, weir_token token) {
+static void handle(struct worker *worker, const struct weir_event *event) {
         struct server *server = worker->server;
         struct connection *connection;
 
-        switch (token) {
+        switch (event->token) {
         case TOKEN_LISTENER:
                 clients_accept(&server->clients, &worker->service);
                 break;
@@ -67,8 +67,8 @@ static void handle(struct worker *worker, weir_token token) {
                         turn_end(&server->turn);
                 break;
         default:
-                connection = weir_token_ptr(token);
-                if (connection_claim(connection))
+                connection = weir_token_ptr(event->token);
+                if (connection_claim(connection, weir_event_is_priority(event)))
                         clients_serve(&server->clients, connection, &worker->service);
         }
 }
@@ -84,7 +84,7 @@ static void *work(void *argument) {
                 turn_pass(&server->turn, n == BATCH);
                 worker->service.now = coarse_now();
                 while (weir_events_next(worker->events, &event))
-                        handle(worker, event.token);
+                        handle(worker, &event);
                 weir_events_clear(worker->events); /* it may be long until the next turn, and what is deferred waits */
         }
         return NULL;
