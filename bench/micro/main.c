@@ -2,7 +2,7 @@
 
 /*
  * weir-bench: what weir costs over raw epoll, and what other libraries cost. Options, the list of cases, and the loop over
- * cases and sizes; run.c measures, report.c and json.c write. To add a case, write its file and name its table here.
+ * cases and sizes; run.c measures, report.c and report_json.c write. To add a case, write its file and name its table here.
  *
  *         meson setup build-bench --buildtype=release && meson test -C build-bench --benchmark -v
  */

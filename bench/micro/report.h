@@ -8,7 +8,7 @@
 /* A table for people. */
 void report_table(FILE *file, const struct result *results, size_t n);
 
-/* The same as one JSON object, each result on a line of its own; json.c. */
+/* The same as one JSON object, each result on a line of its own; report_json.c. */
 void report_json(FILE *file, const struct result *results, size_t n);
 
 /* What is to be known about how this was built: empty, or a warning. */

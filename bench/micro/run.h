@@ -5,13 +5,10 @@
 
 #include "bench.h"
 #include "peers/peer.h"
+#include "summary.h"
 
 /* The sides: raw epoll, weir, then the peers in their order. */
 enum { RAW, WEIR, FIRST_PEER, MAX_SIDES = FIRST_PEER + 8 };
-
-struct summary {
-        double median, q1, q3, min, max;
-};
 
 struct result {
         const struct bench_case *what;

@@ -47,6 +47,11 @@ MICRO = {**MACHINE, "build": {"weir": "0", "options": ""}, "peers": PEERS, "case
     case("wake", None, 0.02, 0.02), case("wake-first", None, 0.5, None), case("clone", None, 0.04, 0.03),
     case("memory", 1000, 30.0, 32, unit="bytes"), case("memory", 18000, 31.0, 32, unit="bytes"),
 ]}
+OWNED = {**MACHINE, "build": {"weir": "0"}, "cases": [
+    {"name": "owned", "figure": name, "messages": messages, "read": "late", "repetitions": 9, "weir": figure(ratio),
+     "target": target}
+    for messages, name, ratio, target in ((0, "waits", 1.0, 1.1), (0, "epoll_ctl", 0.0, 0.0), (1000, "waits", 1.101, 1.1),
+                                          (1000, "epoll_ctl", 1.1, 1.1))]}
 WEIR, EPOLL, LIBEVENT = server(1000, 90, 9.4, 2.06), server(900, 100, 11, 2.0), server(1100, 80, 10, 2.05)
 SERVERS = {**MACHINE, "build": {"weir": "0", "options": ""}, "tools": {"wrk": "wrk 4"},
            "settings": {"threads": 2, "rounds": 9, "seconds": 3},
@@ -67,6 +72,8 @@ ROWS = (
     ("| wake of a busy poller |", "| 0.02 | 0.020 | — | — | — | yes |"),
     ("| clone and release |", "| 0.03 | 0.040 | — | — | — | no |"),
     ("| memory per registration, bytes | — | — |", "| 32 | 30.0 | 31.0 | — | — | yes |"),
+    ("| 0 | late |", "| 1.000 | 0.000 | yes |"),
+    ("| 1,000 | late |", "| 1.101 | 1.100 | no: waits |"),
     ("| 64 | libevent 2 | no, one per thread |", "| 1,100 | 80 | 10.00 | 0.05 | 2.05 |"),
     ("| server CPU per request | 64 | libevent 2 |", "| yes |"),
     ("| server CPU per request | 8 | bare epoll |", "| no |"),
@@ -88,6 +95,7 @@ with tempfile.TemporaryDirectory() as name:
     directory = pathlib.Path(name)
     readme = directory / "README.md"
     (directory / "micro.json").write_text(json.dumps(MICRO))
+    (directory / "owned.json").write_text(json.dumps(OWNED))
     (directory / "servers.json").write_text(json.dumps(SERVERS))
 
     readme.write_text(README)

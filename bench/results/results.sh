@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Measures everything anew and writes it down: bench/results/results.sh [micro|servers|charts]. A name does only that part:
+# Measures everything anew and writes it down: bench/results/results.sh [micro|owned|servers|charts]. A name does that part:
 #   micro    weir-bench, into bench/results/micro.json
+#   owned    weir-bench-owned, into bench/results/owned.json
 #   servers  bench/rivals/compare.py, into bench/results/servers.json
-#   charts   the pictures in bench/results and the tables in README.md, from these two
+#   charts   the pictures in bench/results and the tables in README.md, from these
 # It wants a quiet machine, gnuplot, wrk and strace, and the libraries that weir is compared with. It takes a quarter of an hour.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,15 +14,24 @@ results=bench/results
 
 make_build() {
         [[ -d $build ]] || meson setup "$build" --buildtype=release
-        meson compile -C "$build" weir-bench bench-servers
+        meson compile -C "$build" weir-bench weir-bench-owned bench-servers
+}
+
+# measure NAME PROGRAM
+measure() {
+        local json=$build/$1.json
+
+        make_build
+        "$build/bench/micro/$2" --json "$json"
+        sed "1s/^{/{\"date\": \"$(date -u +%F)\", /" "$json" >"$results/$1.json"
 }
 
 micro() {
-        local json=$build/micro.json
+        measure micro weir-bench
+}
 
-        make_build
-        "$build/bench/micro/weir-bench" --json "$json"
-        sed "1s/^{/{\"date\": \"$(date -u +%F)\", /" "$json" >"$results/micro.json"
+owned() {
+        measure owned weir-bench-owned
 }
 
 servers() {
@@ -35,14 +45,15 @@ charts() {
 }
 
 case ${1:-all} in
-micro | servers | charts) "$1" ;;
+micro | owned | servers | charts) "$1" ;;
 all)
         micro
+        owned
         servers
         charts
         ;;
 *)
-        sed -n '3,7s/^# //p' "$0" >&2
+        sed -n '3,8s/^# //p' "$0" >&2
         exit 2
         ;;
 esac

@@ -4,8 +4,8 @@
 
 tables.py DIRECTORY README
 
-It takes micro.json and servers.json of the directory, see charts.py, and replaces what stands between the two markers. A
-target is met if the median is not above it, as measured, not as rounded; and for each size that is shown.
+It takes micro.json, owned.json and servers.json of the directory, see charts.py, and replaces what stands between the two
+markers. A target is met if the median is not above it, as measured, not as rounded; and for each size that is shown.
 """
 import json
 import os
@@ -121,6 +121,28 @@ def micro(results):
                 f"- {name} {peer['version']}: {peer['note']}\n" for name, peer in results["peers"].items() if name != "floor")
 
 
+# ---------------------------------------------------------------- a one-shot while it is owned
+
+
+def owned(results):
+    figures = list(dict.fromkeys(case["figure"] for case in results["cases"]))
+    target = max(case["target"] for case in results["cases"])
+    rows = {}
+    for case in results["cases"]:
+        rows.setdefault((case["read"], case["messages"]), {})[case["figure"]] = case
+    text = head("messages to the owner", "read", *figures, "met", sides="rl" + "r" * len(figures) + "l")
+    for (read, messages), cases in rows.items():
+        missed = [figure for figure in figures if cases[figure]["weir"]["median"] > cases[figure]["target"]]
+        text += row(f"{messages:,}", read, *(short(cases[figure]["weir"]["median"]) for figure in figures),
+                    "no: " + ", ".join(missed) if missed else "yes")
+    return paragraph(
+        f"{machine(results)} One thread waits, another owns a one-shot, and a peer sends it messages meanwhile. Ratios to "
+        f"`EPOLLONESHOT`, medians of {results['cases'][0]['repetitions']} repetitions: calls for events, `epoll_ctl`, context "
+        f"switches of the waiter, CPU time of the process. The owner reads late, when the waiter had its chance to see each "
+        f"message, or blocks for it and may be first. Each figure is to be {target:.2f} at most, "
+        f"and without messages there is to be no `epoll_ctl`.") + text
+
+
 # ---------------------------------------------------------------- whole servers
 
 
@@ -185,6 +207,7 @@ def section(directory, readme):
     where = os.path.relpath(directory, readme.parent)
     for source, pictures, tables in (
             ("micro.json", {"ratios.svg": "Ratios to raw epoll", "cost.svg": "Cost against the number of descriptors"}, micro),
+            ("owned.json", {}, owned),
             ("servers.json", {"servers.svg": "Requests per second, and CPU time per request"}, servers)):
         if not (directory / source).exists():
             continue
