@@ -56,7 +56,7 @@ static _Atomic(void (*)(void *)) plan_fn;
 static _Atomic(void *) plan_arg;
 static atomic_uint_fast64_t counts[KINDS], memory_held;
 static _Atomic(int64_t) timeouts[KINDS], time_passed;
-static const struct fault_entry *shown_entries;
+static const struct weir_sys_entry *shown_entries;
 static unsigned shown_count;
 static bool reuse_memory;
 static void *freed_block;
@@ -131,7 +131,7 @@ void fault_pass_time(int64_t ns) {
         atomic_fetch_add(&time_passed, ns);
 }
 
-void fault_show_entries(const struct fault_entry *entries, unsigned count) {
+void fault_show_entries(const struct weir_sys_entry *entries, unsigned count) {
         shown_entries = entries;
         shown_count = count;
 }
@@ -161,7 +161,7 @@ int weir_sys_replace(int from, int to) {
         return r < 0 ? r : real_replace(from, to);
 }
 
-int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, int fd, uint64_t data), void *userdata) {
+int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, const struct weir_sys_entry *entry), void *userdata) {
         int r = strike(FAULT_ENTRIES);
 
         if (r < 0)
@@ -169,7 +169,7 @@ int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, int fd, uint64_t 
         if (!shown_entries)
                 return real_epoll_entries(set, fn, userdata);
         for (unsigned i = 0; i < shown_count; ++i)
-                fn(userdata, shown_entries[i].fd, shown_entries[i].data);
+                fn(userdata, &shown_entries[i]);
         return 0;
 }
 

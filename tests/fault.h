@@ -60,14 +60,10 @@ int64_t fault_timeout(unsigned kind);
 /* The library's clock goes forward by so much at once. */
 void fault_pass_time(int64_t ns);
 
-/* An entry of a set, as a reading below /proc tells it. */
-struct fault_entry {
-        int fd;
-        uint64_t data;
-};
+struct weir_sys_entry;
 
-/* From now on such a reading tells of these, whatever is in the set; NULL: it tells the truth again. */
-void fault_show_entries(const struct fault_entry *entries, unsigned count);
+/* From now on a reading below /proc tells of these, whatever is in the set; NULL: it tells the truth again. */
+void fault_show_entries(const struct weir_sys_entry *entries, unsigned count);
 
 /* Whether the block that was freed last is given out again by the next allocation of its size. Not beside other threads. */
 void fault_reuse_memory(bool reuse);

@@ -29,14 +29,15 @@ static void change_all(struct weir_registry *core, uint8_t from, uint8_t to) {
 }
 
 /* An entry of the set. One that another thread changes meanwhile may be taken for a ghost's: then that is looked at again. */
-static void see_entry(void *userdata, int fd, uint64_t data) {
+static void see_entry(void *userdata, const struct weir_sys_entry *entry) {
         struct weir_registry *core = userdata;
-        struct weir_slot *slot =
-                data != DATA_EVENTFD && fd >= 0 ? weir_table_find(&core->fds, (uint32_t)fd & DATA_INDEX) : NULL;
+        struct weir_slot *slot = NULL;
         uint8_t looking = HAUNTED_LOOKING;
 
+        if (entry->data != DATA_EVENTFD && entry->fd >= 0)
+                slot = weir_table_find(&core->fds, (uint32_t)entry->fd & DATA_INDEX);
         /* relaxed: what the mark that is looked at stands for is seen */
-        if (!slot || !weir_slot_is_other(atomic_load_explicit(&slot->word, memory_order_relaxed), data) ||
+        if (!slot || !weir_slot_is_other(atomic_load_explicit(&slot->word, memory_order_relaxed), entry->data) ||
             !atomic_compare_exchange_strong_explicit(&slot->haunted, &looking, HAUNTED_IS, memory_order_relaxed,
                                                      memory_order_relaxed))
                 return;
@@ -69,24 +70,31 @@ bool weir_ghost_look(struct weir_registry *core) {
         return told;
 }
 
+/* What the set has for a number, whose registration is about to be changed. */
 struct search {
-        uint64_t data;
+        uint64_t data, next; /* what its entry reads, and what it shall read */
+        uint64_t inode;      /* that of its entry */
         int fd;
-        bool found;
+        bool found;   /* its entry reads data */
+        bool foreign; /* that of another file reads next */
 };
 
-static void search_entry(void *userdata, int fd, uint64_t data) {
+static void search_entry(void *userdata, const struct weir_sys_entry *entry) {
         struct search *search = userdata;
 
-        search->found |= fd == search->fd && data == search->data;
+        if (entry->fd != search->fd)
+                return;
+        if (entry->data == search->data) {
+                search->found = true;
+                search->inode = entry->inode;
+        }
+        search->foreign |= entry->data == search->next && entry->inode != search->inode;
 }
 
-/* Whether the set has an entry for the number with this data. 0, 1, or a negative errno. */
-static int has_entry(struct weir_registry *core, int fd, uint64_t data) {
-        struct search search = { data, fd, false };
-        int r = weir_sys_epoll_entries(core->set, search_entry, &search);
-
-        return r < 0 ? r : search.found;
+/* 0 or a negative errno. */
+static int search(struct weir_registry *core, struct search *search) {
+        search->found = false;
+        return weir_sys_epoll_entries(core->set, search_entry, search);
 }
 
 /* An exclusive entry cannot be modified, only removed and added again. */
@@ -102,7 +110,7 @@ static int change(struct weir_registry *core, int fd, uint64_t next) {
 }
 
 int weir_ghost_modify(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word, uint64_t next) {
-        uint64_t data = weir_sets_data(fd, word);
+        struct search of = { .data = weir_sets_data(fd, word), .next = weir_sets_data(fd, next), .fd = fd };
         int r;
 
         if (weir_sets_are_at(core, fd))
@@ -111,12 +119,16 @@ int weir_ghost_modify(struct weir_registry *core, struct weir_slot *slot, int fd
                 return -EAGAIN;
         if (!weir_ghost_may_be_at(slot))
                 return change(core, fd, next);
-        r = has_entry(core, fd, data);
-        if (r <= 0)
-                return r < 0 ? -EAGAIN : -ENOENT;
+        if (search(core, &of) < 0)
+                return -EAGAIN;
+        if (!of.found)
+                return -ENOENT;
         r = change(core, fd, next);
-        /* If the registration's own entry is still as it was, it was another one that was changed. */
-        if (r < 0 || has_entry(core, fd, data) <= 0)
+        /*
+         * If the registration's own entry is still as it was, it was another one that was changed. If it is gone, its file may
+         * have been closed in between.
+         */
+        if (r < 0 || search(core, &of) < 0 || (!of.found && !of.foreign))
                 return r;
         (void)weir_sys_epoll_ctl(core->set, EPOLL_CTL_DEL, fd, 0, 0);
         return -ESTALE;

@@ -40,8 +40,8 @@ bool weir_ghost_look(struct weir_registry *core);
 /*
  * EPOLL_CTL_MOD in the present set, with the slot locked, of a registration that stands, word, to what next says, which is of
  * another generation or turn: if the number leads to its entry. 0, or what the kernel says, -ENOENT if the registration has no
- * entry any more; -ESTALE if the number leads to a ghost's, which is removed now, and next must not be used for another
- * registration; -EAGAIN if the kernel does not tell, and nothing was done.
+ * entry any more; -ESTALE if the number leads to a ghost's, which is removed now, and what was fetched
+ * of next, or is yet, must not be: SLOT_WITHDRAWN; -EAGAIN if the kernel does not tell, and nothing was done.
  */
 int weir_ghost_modify(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word, uint64_t next);
 

@@ -157,7 +157,7 @@ static int modify_beside_ghost(struct weir_registry *core, struct weir_slot *slo
 
 /*
  * EPOLL_CTL_ADD for a registration that is about to begin. If it is refused, *generations is what is to be added to the word of
- * what was registered before.
+ * what was registered before; -ESTALE is not the kernel's word: the lock is to be given up, and all tried again.
  */
 static int add(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word, uint64_t registration,
                uint64_t *generations) {
@@ -169,10 +169,12 @@ static int add(struct weir_registry *core, struct weir_slot *slot, int fd, uint6
                 uint64_t turn = weir_slot_next_turn(word);
                 int at = modify_beside_ghost(core, slot, fd, word, word + turn);
 
-                if (at != -ENOENT && at != -ESTALE) {
-                        *generations = at < 0 ? 0 : turn;
-                        return r;
-                }
+                if (at == -ESTALE)
+                        *generations = SLOT_WITHDRAWN;
+                else if (at >= 0)
+                        *generations = turn;
+                if (at != -ENOENT)
+                        return at == -ESTALE ? at : r;
                 word &= ~SLOT_REGISTERED;
         }
         if (r == -EEXIST && !(word & SLOT_REGISTERED)) {
@@ -203,15 +205,17 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
          * The slot may say REGISTERED though the descriptor was closed and its number is another file now. The kernel
          * knows: if it takes the number, the old registration is over, else it stands, and nothing has changed.
          */
-        r = weir_slot_lock(core->life, slot, 0, 0, 0, 0, &word);
+        do {
+                r = weir_slot_lock(core->life, slot, 0, 0, 0, 0, &word);
+                if (r < 0)
+                        return r;
+                r = add(core, slot, fd, word, word_of(interest), &generations);
+                if (r < 0)
+                        give_back(core, slot, 0, 0, generations);
+        } while (r == -ESTALE);
+        WEIR_PROBE(5, register, core, fd, token, interest, r);
         if (r < 0)
                 return r;
-        r = add(core, slot, fd, word, word_of(interest), &generations);
-        WEIR_PROBE(5, register, core, fd, token, interest, r);
-        if (r < 0) {
-                give_back(core, slot, 0, 0, generations);
-                return r;
-        }
         if (word & SLOT_REGISTERED)
                 weir_ghost_mark(core, slot); /* of the file that was there before */
         weir_table_name(&core->fds, slot, (uint32_t)fd, (uint32_t)fd);
@@ -228,7 +232,7 @@ static int modify(struct weir_registry *core, struct weir_slot *slot, int fd, ui
         int r = weir_ghost_may_be_at(slot) ? modify_beside_ghost(core, slot, fd, word, wanted) : -EAGAIN;
 
         if (r == -ESTALE)
-                generations = 3 * SLOT_GENERATION; /* no later registration has one that the kernel was told */
+                generations = SLOT_WITHDRAWN;
         if (r == -ESTALE || r == -ENOENT)
                 r = not_registered(fd);
         /* Also where the kernel does not tell. */

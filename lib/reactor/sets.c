@@ -265,7 +265,7 @@ static bool move(struct weir_registry *core, struct weir_slot *slot, int fd, int
         if (moved == MOVED_OVER) {
                 (void)weir_sys_epoll_ctl(spare_of(core), EPOLL_CTL_DEL, fd, 0, 0);
                 weir_ghost_mark(core, slot);
-                word = former + 3 * SLOT_GENERATION; /* no later registration has a generation that an entry has now */
+                word = former + SLOT_WITHDRAWN;
         } else if (word & SLOT_EXCLUSIVE) {
                 ready = (word & SLOT_ASKED) >> SLOT_ASKED_SHIFT;
         }

@@ -137,7 +137,7 @@ WEIR_INLINE bool weir_slot_unlock(struct weir_life *life, struct weir_slot *slot
                 next = word & ~(clear | SLOT_LOCKED | SLOT_CONTENDED | SLOT_MISSED);
                 if (generations)
                         next = (next & ~SLOT_KERNEL_READY) + generations;
-                if (word & SLOT_MISSED)
+                if (word & SLOT_MISSED && generations != SLOT_WITHDRAWN)
                         next |= word & SLOT_KERNEL_READY;
                 next |= set;
                 /* An entry of the generation that ends here, or ended before, stands for nothing of the new one. */

@@ -74,6 +74,7 @@
 #define SLOT_TURN         (UINT64_C(1) << 28) /* one step */
 #define SLOT_TURNS        (UINT64_C(15) << 28)
 #define SLOT_GENERATION   (UINT64_C(1) << 32) /* one step */
+#define SLOT_WITHDRAWN    (3 * SLOT_GENERATION) /* to one that no entry has: the kernel was told of the next two at most */
 
 /* What ends with a registration. */
 #define SLOT_REGISTRATION                                                                                        \
@@ -160,9 +161,14 @@ static inline bool weir_slot_is_latched(uint64_t word) {
         return word & SLOT_ONESHOT; /* a bit of SLOT_WAKER, too */
 }
 
-/* Whether an entry is of another generation or turn than the word: the comparison at the heart of the filter. */
+/* Where an entry and the word differ: the comparison at the heart of the filter. */
+static inline uint64_t weir_slot_difference(uint64_t word, uint64_t data) {
+        return word ^ data;
+}
+
+/* Whether an entry is of another generation or turn than the word. */
 static inline bool weir_slot_is_other(uint64_t word, uint64_t data) {
-        return (word ^ data) >= SLOT_TURN;
+        return weir_slot_difference(word, data) >= SLOT_TURN;
 }
 
 /* What is added to a word to get to the next turn, or to the first one. */
@@ -221,8 +227,8 @@ bool weir_slot_try_lock(struct weir_slot *slot, uint64_t data, uint64_t mask, ui
 
 /*
  * Gives up the lock: clears the bits of clear, sets those of set, and adds generations or turns; if that is not 0, what was
- * fetched of the new one already is now ready, and nothing else of the kernel's. True: something may be handed out, LINKED is set, and the caller must put the slot on
- * the ready queue.
+ * fetched of the new one already is now ready, and nothing else of the kernel's; if it is SLOT_WITHDRAWN, nothing. True:
+ * something may be handed out, LINKED is set, and the caller must put the slot on the ready queue.
  */
 WEIR_INLINE bool weir_slot_unlock(struct weir_life *life, struct weir_slot *slot, uint64_t clear, uint64_t set,
                                   uint64_t generations);
@@ -262,7 +268,7 @@ enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t
 
 /*
  * The end of each hand-out: the token, if the registration still stands. Who took something from the word did that before, so
- * that a token which was replaced before then is not read.
+ * that a token which was replaced before then is not read; what it took is its own, whichever turn began since.
  */
 static inline bool weir_slot_take_token(struct weir_slot *slot, uint64_t data, weir_token *ret_token) {
         weir_token token;
@@ -272,7 +278,7 @@ static inline bool weir_slot_take_token(struct weir_slot *slot, uint64_t data, w
         token = atomic_load_explicit(&slot->token, memory_order_acquire);
         WEIR_YIELD();
         /* relaxed: comes after the token by the acquire above */
-        if (weir_slot_is_other(atomic_load_explicit(&slot->word, memory_order_relaxed), data))
+        if (weir_slot_difference(atomic_load_explicit(&slot->word, memory_order_relaxed), data) >= SLOT_GENERATION)
                 return false;
         *ret_token = token;
         return true;

@@ -81,16 +81,20 @@ int weir_sys_replace(int from, int to) {
 }
 
 /* What the kernel says of a set in /proc: fs/eventpoll.c, ep_show_fdinfo(). Other lines are not of entries. */
-static void read_line(const char *line, void (*fn)(void *, int, uint64_t), void *userdata) {
-        uint64_t data;
-        int fd;
+static void read_line(const char *line, void (*fn)(void *, const struct weir_sys_entry *), void *userdata) {
+        struct weir_sys_entry entry = { 0 };
+        uint32_t device = 0;
 
-        if (sscanf(line, "tfd: %d events: %*x data: %" SCNx64, &fd, &data) == 2)
-                fn(userdata, fd, data);
+        /* Before Linux 4.13 it tells no inode. */
+        if (sscanf(line, "tfd: %d events: %*x data: %" SCNx64 " pos:%*d ino:%" SCNx64 " sdev:%" SCNx32, &entry.fd,
+                   &entry.data, &entry.inode, &device) < 2)
+                return;
+        entry.inode ^= (uint64_t)device << 32;
+        fn(userdata, &entry);
 }
 
 /* The lines that text begins with. Returns the bytes of the unfinished one behind them. */
-static size_t read_lines(char *text, size_t size, void (*fn)(void *, int, uint64_t), void *userdata) {
+static size_t read_lines(char *text, size_t size, void (*fn)(void *, const struct weir_sys_entry *), void *userdata) {
         char *line = text, *end;
 
         while ((end = memchr(line, '\n', size - (size_t)(line - text)))) {
@@ -103,7 +107,7 @@ static size_t read_lines(char *text, size_t size, void (*fn)(void *, int, uint64
         return size;
 }
 
-int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, int fd, uint64_t data), void *userdata) {
+int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, const struct weir_sys_entry *entry), void *userdata) {
         char path[sizeof "/proc/thread-self/fdinfo/" + 3 * sizeof(int)], text[4096];
         int saved = errno, fd;
         size_t rest = 0;

@@ -35,11 +35,16 @@
 int weir_sys_epoll_create(void);
 /* Makes the descriptor to, which is open, another one of what from is. */
 int weir_sys_replace(int from, int to);
-/*
- * Calls back for each entry of a set, with the number and the data that it was added with. Negative if the kernel does not
- * tell: it does by a file below /proc.
- */
-int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, int fd, uint64_t data), void *userdata);
+
+/* An entry of a set. */
+struct weir_sys_entry {
+        uint64_t data;  /* that it was added with, as the number */
+        uint64_t inode; /* and its device: two files that are open have the same only where they are of one inode */
+        int fd;
+};
+
+/* Calls back for each entry of a set. Negative if the kernel does not tell: it does by a file below /proc. */
+int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, const struct weir_sys_entry *entry), void *userdata);
 WEIR_INLINE int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data);
 WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout);
 

@@ -213,7 +213,7 @@ int weir_sys_epoll_ctl(int number, int op, int fd, uint32_t events, uint64_t dat
         return 0;
 }
 
-int weir_sys_epoll_entries(int number, void (*fn)(void *userdata, int fd, uint64_t data), void *userdata) {
+int weir_sys_epoll_entries(int number, void (*fn)(void *userdata, const struct weir_sys_entry *entry), void *userdata) {
         unsigned set = set_at(number);
 
         if (model_hidden)
@@ -221,9 +221,10 @@ int weir_sys_epoll_entries(int number, void (*fn)(void *userdata, int fd, uint64
         for (int fd = 0; fd < MODEL_FILES; ++fd)
                 for (unsigned file = 0; file < MODEL_BEHIND; ++file) {
                         uint64_t item = atomic_load_explicit(&model_items[set][fd][file], RELAXED);
+                        struct weir_sys_entry entry = { (item & ~DATA_INDEX) | (unsigned)fd, file, fd };
 
                         if (item & ITEM_PRESENT)
-                                fn(userdata, fd, (item & ~DATA_INDEX) | (unsigned)fd);
+                                fn(userdata, &entry);
                 }
         return 0;
 }

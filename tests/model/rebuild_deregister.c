@@ -28,9 +28,8 @@ static void *deregisters(void *unused) {
         return NULL;
 }
 
-static void count_entry(void *count, int fd, uint64_t data) {
-        (void)fd;
-        (void)data;
+static void count_entry(void *count, const struct weir_sys_entry *entry) {
+        (void)entry;
         ++*(unsigned *)count;
 }
 

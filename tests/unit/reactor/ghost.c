@@ -214,15 +214,15 @@ static void fork_in_the_reading_settles_nothing(void **state) {
 static void entries_are_told_apart(void **state) {
         struct fixture *fx = *state;
         int fds[2] = { make_eventfd(0), make_eventfd(0) };
-        struct fault_entry entries[5];
+        struct weir_sys_entry entries[5];
 
         for (unsigned i = 0; i < 2; ++i)
                 assert_int_equal(weir_register(fx->registry, fds[i], i, WEIR_READABLE), 0);
-        entries[0] = (struct fault_entry){ fds[0], GEN(2) | (uint64_t)fds[0] };
-        entries[1] = (struct fault_entry){ fds[0], DATA_EVENTFD };
-        entries[2] = (struct fault_entry){ -1, GEN(1) };
-        entries[3] = (struct fault_entry){ INT32_MAX, GEN(1) };
-        entries[4] = (struct fault_entry){ fds[1], GEN(0) | (uint64_t)fds[1] };
+        entries[0] = (struct weir_sys_entry){ .fd = fds[0], .data = GEN(2) | (uint64_t)fds[0] };
+        entries[1] = (struct weir_sys_entry){ .fd = fds[0], .data = DATA_EVENTFD };
+        entries[2] = (struct weir_sys_entry){ .fd = -1, .data = GEN(1) };
+        entries[3] = (struct weir_sys_entry){ .fd = INT32_MAX, .data = GEN(1) };
+        entries[4] = (struct weir_sys_entry){ .fd = fds[1], .data = GEN(0) | (uint64_t)fds[1] };
         fault_show_entries(entries, ARRAY_LEN(entries));
         for (unsigned marked = 0; marked < 2; ++marked) {
                 if (marked)
@@ -240,12 +240,12 @@ static void entries_are_told_apart(void **state) {
 /* An entry of another turn is another registration's, for all that can be told. */
 static void turns_are_told_apart(void **state) {
         struct fixture *fx = *state;
-        struct fault_entry entry;
+        struct weir_sys_entry entry;
         int fd = make_eventfd(0);
 
         assert_int_equal(weir_register(fx->registry, fd, 1, WEIR_READABLE), 0);
         for (unsigned turn = 0; turn < 16; ++turn) {
-                entry = (struct fault_entry){ fd, GEN(2) | TURN(turn) | (uint64_t)fd };
+                entry = (struct weir_sys_entry){ .fd = fd, .data = GEN(2) | TURN(turn) | (uint64_t)fd };
                 fault_show_entries(&entry, 1);
                 weir_ghost_mark(fx->registry, slot_at(fx, fd));
                 assert_true(weir_ghost_look(fx->registry));
@@ -335,6 +335,41 @@ static void ghost_is_not_modified(void **state) {
                 (void)expect_one(fx, 2);
                 assert_int_equal(weir_deregister(fx->registry, pair[0]), 0);
                 end_haunted(pair, stranger, held);
+        }
+}
+
+struct put_back {
+        int held, number;
+};
+
+static void put_back(void *arg) {
+        struct put_back *numbers = arg;
+
+        assert_int_equal(dup2(numbers->held, numbers->number), numbers->number);
+}
+
+/* The registration's last descriptor makes way for the ghost's file in the midst of it: that is not modified either. */
+static void ghost_that_comes_back_is_not_modified(void **state) {
+        struct fixture *fx = *state;
+
+        for (size_t i = 0; i < ARRAY_LEN(modes); ++i) {
+                int pair[2], stranger[2];
+                uint32_t events = 0;
+                uint64_t data = 0, next;
+                struct put_back numbers;
+
+                make_haunted(fx, pair, stranger, &numbers.held, modes[i]);
+                numbers.number = pair[0];
+                assert_int_equal(dup2(stranger[0], pair[0]), pair[0]);
+                close(stranger[0]);
+                assert_int_equal(entries_in(fx->registry->set, pair[0], &events, &data), 2);
+                fault_hook(modes[i] == WEIR_EXCLUSIVE ? FAULT_DEL : FAULT_MOD, 1, put_back, &numbers);
+                assert_int_equal(modify(fx, pair[0], &next), -ESTALE);
+                assert_int_equal(fault_off(), 1);
+                assert_int_equal(entries_in(fx->registry->set, pair[0], &events, &data), 0);
+                assert_int_equal(weir_deregister(fx->registry, pair[0]), 0);
+                stranger[0] = make_eventfd(0);
+                end_haunted(pair, stranger, numbers.held);
         }
 }
 
@@ -513,6 +548,7 @@ int main(void) {
                 CASE(mark_during_the_reading_stays),
                 CASE(registration_is_modified),
                 CASE(ghost_is_not_modified),
+                CASE(ghost_that_comes_back_is_not_modified),
                 CASE(entry_that_is_gone_is_not_modified),
                 CASE(silent_kernel_modifies_nothing),
                 CASE(calls_about_a_ghost_are_refused),

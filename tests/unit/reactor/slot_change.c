@@ -245,6 +245,22 @@ static void early_event_is_announced_if_deliverable(void **state) {
         assert_word(&slot, GEN(5) | OWNED(EPOLLIN) | EPOLLIN);
 }
 
+/* If the kernel told of a file that is not the registration's, nothing of that stays, and no entry is early any more. */
+static void early_event_is_dropped_with_what_is_withdrawn(void **state) {
+        const uint64_t words[] = { ONESHOT(EPOLLIN), OWNED(EPOLLIN), EDGE(EPOLLIN) };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_LEN(words); ++i)
+                for (uint64_t missed = 0; missed <= SLOT_MISSED; missed += SLOT_MISSED) {
+                        struct weir_slot slot = slot_with(GEN(3) | words[i] | EPOLLIN | SLOT_LOCKED | missed);
+
+                        assert_false(weir_slot_unlock(&life, &slot, 0, 0, SLOT_WITHDRAWN));
+                        assert_word(&slot, GEN(6) | words[i]);
+                        assert_int_equal(weir_slot_peek(&slot, DATA(3) | TURN(1), EPOLLIN), WEIR_STALE);
+                        assert_int_equal(weir_slot_peek(&slot, DATA(5), EPOLLIN), WEIR_STALE);
+                }
+}
+
 /* What was deliverable of the generation before may stand in an entry of a batch, which is for nothing now. */
 static void early_event_is_announced_for_its_own_generation(void **state) {
         struct weir_slot slot = slot_with(GEN(3) | ONESHOT(EPOLLIN) | EPOLLIN | SLOT_LOCKED | SLOT_MISSED);
@@ -312,6 +328,33 @@ static void change_between_the_looks_is_seen(void **state) {
                 }
                 assert_true(n > 2); /* there is a point on either side of the token */
         }
+}
+
+/* What a call does that looks for a ghost: the registration stays, and its next turn begins. */
+static void begin_turn(void *arg) {
+        struct weir_slot *slot = arg;
+        uint64_t word;
+
+        weir_slot_lock(&life, slot, 0, 0, 0, 0, &word);
+        weir_slot_unlock(&life, slot, 0, 0, weir_slot_next_turn(word));
+}
+
+/* Whoever took a one-shot is its owner, and has the event. */
+static void turn_between_the_looks_takes_nothing_back(void **state) {
+        unsigned n;
+
+        (void)state;
+        for (n = 1;; ++n) {
+                struct weir_slot slot = slot_with(GEN(3) | ONESHOT(EPOLLIN) | EPOLLIN);
+                uint32_t events;
+
+                fault_hook(FAULT_YIELD, n, begin_turn, &slot);
+                events = taken(&slot, DATA(3), 0);
+                if (!fault_off())
+                        break;
+                assert_word(&slot, GEN(3) | TURN(1) | (ONESHOT(EPOLLIN) & ~(events ? SLOT_ARMED : 0)));
+        }
+        assert_true(n > 2); /* there is a point on either side of the step */
 }
 
 static uint64_t retokened_word;
@@ -406,9 +449,11 @@ int main(void) {
                 CASE(early_level_event_is_left_to_the_kernel),
                 CASE(far_generation_is_not_early),
                 CASE(early_event_is_announced_if_deliverable),
+                CASE(early_event_is_dropped_with_what_is_withdrawn),
                 CASE(early_event_is_announced_for_its_own_generation),
                 CASE(lock_does_not_hold_up_the_hand_out),
                 CASE(change_between_the_looks_is_seen),
+                CASE(turn_between_the_looks_takes_nothing_back),
                 CASE(token_is_read_after_the_step),
                 CASE(harvest_between_the_looks_is_kept),
                 CASE(lock_and_unlock_keep_what_comes_between),

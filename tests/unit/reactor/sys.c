@@ -17,10 +17,9 @@
 #define ERRNO   12345
 #define NO_FILE 1000000
 
-static void no_entry(void *userdata, int fd, uint64_t data) {
+static void no_entry(void *userdata, const struct weir_sys_entry *entry) {
         (void)userdata;
-        (void)fd;
-        (void)data;
+        (void)entry;
         fail();
 }
 
@@ -314,11 +313,12 @@ struct reading {
         bool wrong;
 };
 
-static void read_entry(void *userdata, int fd, uint64_t data) {
+static void read_entry(void *userdata, const struct weir_sys_entry *entry) {
         struct reading *reading = userdata;
+        int fd = entry->fd;
 
         ++reading->count;
-        if (fd < reading->first || fd >= reading->first + ENTRIES + 16 || data != ~(uint64_t)fd)
+        if (fd < reading->first || fd >= reading->first + ENTRIES + 16 || entry->data != ~(uint64_t)fd)
                 reading->wrong = true;
         else
                 ++reading->seen[fd - reading->first];
@@ -351,6 +351,37 @@ static void entries_are_those_of_the_set(void **state) {
         }
         assert_int_equal(count_descriptors(), open);
         weir_sys_close(set);
+}
+
+static void note_inode(void *userdata, const struct weir_sys_entry *entry) {
+        uint64_t *inodes = userdata;
+
+        inodes[inodes[0] ? 1 : 0] = entry->inode;
+}
+
+/* Those of two pipes differ, those of the two ends of one do not. */
+static void entries_tell_files_apart(void **state) {
+        int set = weir_sys_epoll_create(), fds[2][2], r;
+        uint64_t inodes[2] = { 0, 0 }, ends[2] = { 0, 0 };
+
+        (void)state;
+        r = weir_sys_epoll_entries(set, no_entry, NULL);
+        if (r == -ENOENT)
+                skip(); /* there is no /proc */
+        assert_int_equal(pipe(fds[0]), 0);
+        assert_int_equal(pipe(fds[1]), 0);
+        assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_ADD, fds[0][0], EPOLLIN, 1), 0);
+        assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_ADD, fds[0][1], EPOLLOUT, 1), 0);
+        assert_int_equal(weir_sys_epoll_entries(set, note_inode, ends), 0);
+        assert_true(ends[0] != 0);
+        assert_true(ends[0] == ends[1]);
+        assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_DEL, fds[0][1], 0, 0), 0);
+        assert_int_equal(weir_sys_epoll_ctl(set, EPOLL_CTL_ADD, fds[1][0], EPOLLIN, 1), 0);
+        assert_int_equal(weir_sys_epoll_entries(set, note_inode, inodes), 0);
+        assert_true(inodes[0] != inodes[1]);
+        weir_sys_close(set);
+        for (unsigned i = 0; i < 4; ++i)
+                weir_sys_close(fds[i / 2][i % 2]);
 }
 
 /* ---------------------------------------------------------------- cancellation */
@@ -393,6 +424,7 @@ int main(void) {
                 CASE(sleeps_end_in_time_or_by_a_signal),
                 CASE(replaced_descriptor_is_another),
                 CASE(entries_are_those_of_the_set),
+                CASE(entries_tell_files_apart),
                 CASE(cancellation_is_forbidden_and_allowed),
         };
 
