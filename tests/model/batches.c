@@ -17,6 +17,7 @@ static void set_up(void) {
         open_poll();
         publish();
         assert(weir_events_create(MODEL_CAPACITY, &others) == 0);
+        weir_events_attach(others, registry);
 }
 
 static void *reads_others(void *unused) {

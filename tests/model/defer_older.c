@@ -3,7 +3,7 @@
 /*
  * Defer against a batch that is opened while an older one is open. The function may wait for the older one alone: then the
  * newer one sees that the thing is gone.
- * Threads: one closes the older batch; one opens and closes the newer one; one withdraws a thing and defers its end.
+ * Threads: one closes the older batch; one opens the newer one; one withdraws a thing and defers its end.
  */
 
 #include "library.h"
@@ -26,9 +26,10 @@ static void *closes(void *unused) {
 }
 
 static void tear_down(void) {
+        weir_events_clear(events);
         assert_ended();
         weir_events_destroy(others);
         close_poll();
 }
 
-MODEL_MAIN(set_up, tear_down, closes, reads_once, withdraws)
+MODEL_MAIN(set_up, tear_down, closes, begins_to_read, withdraws)

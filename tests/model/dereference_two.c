@@ -3,8 +3,8 @@
 /*
  * Deregister and defer against a handler of two batches of a level-triggered descriptor, in two events objects. What
  * the token points to is freed once, when both are closed.
- * Threads: one takes from a batch, waits for another and takes from it, closes the newer, follows, closes the older;
- * one deregisters and defers.
+ * Threads: one takes from a batch, waits for another and takes from it, closes the newer, and follows; one deregisters and
+ * defers.
  */
 
 #include "library.h"
@@ -48,7 +48,6 @@ static void *handles(void *unused) {
         assert(!from_newer || from_newer->value == 7);
         weir_events_clear(events);
         assert(!from_older || from_older->value == 7);
-        weir_events_clear(others);
         return NULL;
 }
 
@@ -60,6 +59,7 @@ static void *ends(void *unused) {
 }
 
 static void tear_down(void) {
+        weir_events_clear(others);
         assert(atomic_load_explicit(&freed, memory_order_relaxed) == 1);
         weir_events_destroy(others);
         close_poll();

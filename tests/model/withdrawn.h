@@ -12,16 +12,20 @@ static _Atomic(int) published;
 static _Atomic(int) ended;
 
 static void publish(void) {
+        weir_events_attach(events, registry);
         withdrawn.value = 7;
         atomic_store_explicit(&published, 1, memory_order_relaxed);
         atomic_store_explicit(&ended, 0, memory_order_relaxed);
 }
 
-static inline void use_in_batch(struct weir_events *batch) {
-        weir_events_attach(batch, registry);
+static inline void begin_batch(struct weir_events *batch) {
         weir_events_open(batch, 0);
         if (atomic_load_explicit(&published, memory_order_relaxed))
                 assert(withdrawn.value == 7);
+}
+
+static inline void use_in_batch(struct weir_events *batch) {
+        begin_batch(batch);
         weir_events_clear(batch);
 }
 
@@ -40,6 +44,12 @@ static void withdraw(void) {
 static inline void *reads_once(void *unused) {
         (void)unused;
         use_in_batch(events);
+        return NULL;
+}
+
+static inline void *begins_to_read(void *unused) {
+        (void)unused;
+        begin_batch(events);
         return NULL;
 }
 
