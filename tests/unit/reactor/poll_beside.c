@@ -170,7 +170,7 @@ static void sleep_beside_what_is_locked(void **state) {
                 passed = weir_sys_now() - began;
                 assert_true(passed >= lengths[i]);
                 sleeps = fault_count(FAULT_FUTEX_WAIT) - sleeps;
-                assert_true(sleeps >= 1 && sleeps <= (uint64_t)(passed / MS) + 2);
+                assert_true(sleeps <= (uint64_t)(passed / MS) + 2); /* none, where its end comes first */
                 assert_true(fault_timeout(FAULT_FUTEX_WAIT) <= MS && fault_timeout(FAULT_FUTEX_WAIT) <= lengths[i]);
                 assert_true(fault_count(FAULT_WAIT) - fetches <= 8 * (sleeps + 1));
         }
