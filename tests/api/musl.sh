@@ -25,6 +25,7 @@ compile "$directory/readme.c" -o "$directory/readme"
 "$directory/readme"
 
 fuzz=$root/tests/fuzz
-compile -D_GNU_SOURCE "$fuzz/random.c" "$fuzz/body.c" "$fuzz/world.c" "$fuzz/descriptors.c" "$fuzz/batches.c" \
-        "$fuzz/model.c" -o "$directory/random"
+model=$root/tests/sequential
+compile -D_GNU_SOURCE -I"$model" "$fuzz/random.c" "$fuzz/body.c" "$fuzz/world.c" "$fuzz/descriptors.c" "$fuzz/batches.c" \
+        "$model/model.c" "$model/model_event.c" -o "$directory/random"
 "$directory/random"

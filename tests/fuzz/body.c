@@ -2,7 +2,7 @@
 /*
  * The body of the fuzzer: bytes in, operations on the library and on the model, and an end at the first difference. The
  * table below says how often each happens. What one operation does stands in descriptors.c and batches.c, what should
- * come of it in model.c. All is done by one thread, so a wait that sleeps although something is ready is ended by the
+ * come of it in sequential/model.c. All is done by one thread, so a wait that sleeps although something is ready is ended by the
  * watchdog of whoever runs this.
  */
 #include "body.h"
@@ -13,7 +13,7 @@
 #include "world.h"
 
 /* Each letter is as likely as any other. */
-static const char table[] = "oooodccggtttttttttRRRRRRrrrraaaamnnwwwwwwwwwwwwlllkkkkffehissssxXy";
+static const char table[] = "oooodccggtttttttttRRRRRRrrrraaaapmnnwwwwwwwwwwwwlllkkkkIffehissssxXy";
 
 static void operate(struct world *world, char letter) {
         switch (letter) {
@@ -47,8 +47,14 @@ static void operate(struct world *world, char letter) {
         case 'n':
                 op_registry(world, 4);
                 break;
+        case 'p':
+                op_registry(world, 5);
+                break;
         case 'w':
                 op_wait(world);
+                break;
+        case 'I':
+                op_interrupt(world);
                 break;
         case 'l':
                 op_read(world);

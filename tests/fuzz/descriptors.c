@@ -5,6 +5,7 @@
  */
 #include "world.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -73,7 +74,7 @@ void op_dup(struct world *world) {
         if (over >= NUMBERS)
                 fd = fcntl(BASE + (int)from, F_DUPFD_CLOEXEC, BASE);
         to = (unsigned)(fd - BASE);
-        if (to >= NUMBERS || model_is_haunted(&world->model, to, world->model.file_at[from])) {
+        if (to >= NUMBERS) {
                 if (over >= NUMBERS)
                         close(fd);
                 return;
@@ -106,7 +107,7 @@ void op_ghost(struct world *world) {
         if (!file)
                 return;
         to = fcntl(BASE + number, F_DUPFD_CLOEXEC, BASE) - BASE;
-        if (to >= NUMBERS || model_is_haunted(&world->model, (unsigned)to, file)) {
+        if (to >= NUMBERS) {
                 close(BASE + to);
                 return;
         }
@@ -118,7 +119,7 @@ void op_ghost(struct world *world) {
                 world_expect(world, weir_deregister(world->sides[s].registry, BASE + number),
                              model_deregister(&world->model, s, number));
         }
-        if (back % 4 == 0 && !model_is_haunted(&world->model, (unsigned)number, file)) {
+        if (back % 4 == 0) {
                 world_note(world, "dup %d to %d\n", to, number);
                 dup3(BASE + to, BASE + number, O_CLOEXEC);
                 model_dup(&world->model, (unsigned)number, (unsigned)to);
@@ -161,7 +162,7 @@ static weir_interest pick_interest(struct world *world) {
                                                WEIR_ONESHOT,
                                                WEIR_EXCLUSIVE,
                                                WEIR_LEVEL | WEIR_EXCLUSIVE,
-                                               WEIR_ONESHOT,
+                                               WEIR_ONESHOT | WEIR_HELD,
                                                WEIR_LEVEL | WEIR_ONESHOT,
                                                UINT32_C(1) << 20 };
         unsigned byte = world_pick(world, 256);
@@ -195,7 +196,7 @@ static const struct weir_source_ops source_ops = { source_register, source_rereg
 
 void op_registry(struct world *world, unsigned what) {
         unsigned s = world_pick_side(world), through = world_pick(world, 8);
-        int number = pick_number(world), fd = number < 0 ? -1 : BASE + number, wanted, result;
+        int number = pick_number(world), fd = number < 0 ? -1 : BASE + number, wanted, got;
         struct source source = { { &source_ops }, fd };
         struct weir_registry *registry = world->sides[s].registry;
         struct model *model = &world->model;
@@ -221,20 +222,29 @@ void op_registry(struct world *world, unsigned what) {
                 break;
         case 1:
                 world_note(world, "reregister %d in %u, token %u, interest %x", number, s, (unsigned)token, interest);
+                wanted = model_reregister(model, s, number, token, interest);
                 if (through)
-                        result = weir_reregister(registry, fd, token, interest);
+                        got = weir_reregister(registry, fd, token, interest);
                 else
-                        result = weir_source_reregister(registry, &source.source, token, interest);
-                world_expect(world, result, model_reregister(model, s, number, token, interest, result));
+                        got = weir_source_reregister(registry, &source.source, token, interest);
+                /* Closed, and reused by what cannot be polled: both are true. */
+                world_expect(world, got, wanted == -EPERM && got == -ENOENT ? got : wanted);
                 break;
         case 2:
                 world_note(world, "rearm %d in %u, interest %x", number, s, interest);
-                result = weir_rearm(registry, fd, interest);
-                world_expect(world, result, model_rearm(model, s, number, interest, result));
+                wanted = weir_rearm(registry, fd, interest);
+                if (number < 0 || number >= NUMBERS || !model_may_refuse_rearm(model, s, number, wanted))
+                        world_expect(world, wanted, model_rearm(model, s, number, interest));
+                else
+                        world_note(world, " = %d, refused\n", wanted);
                 break;
         case 3:
                 world_note(world, "retoken %d in %u, token %u", number, s, (unsigned)token);
                 world_expect(world, weir_retoken(registry, fd, token), model_retoken(model, s, number, token));
+                break;
+        case 5:
+                world_note(world, "disarm %d in %u", number, s);
+                world_expect(world, weir_disarm(registry, fd), model_disarm(model, s, number));
                 break;
         default:
                 world_note(world, "deregister %d in %u", number, s);

@@ -37,6 +37,7 @@ struct world {
         size_t size;
         unsigned operations;
         weir_token last_token;
+        bool interrupted; /* the last wait was */
         unsigned running; /* sides whose deferred functions are on the stack, a bit each */
         struct model model;
         struct side sides[SIDES];
@@ -79,6 +80,7 @@ unsigned world_pick_side(struct world *world);
 void op_release(struct world *world);
 void op_events(struct world *world);
 void op_wait(struct world *world);
+void op_interrupt(struct world *world);
 void op_read(struct world *world);
 void op_clear(struct world *world);
 void op_waker(struct world *world);

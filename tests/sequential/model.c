@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The model: see model.h. Read model_event() first, which says what may be handed out, then model_sample() and due(),
- * which say what must be.
+ * The model: see model.h. Here are the world and the calls; events are in model_event.c. Read model_event() there first, which
+ * says what may be handed out, then model_sample() here and due() there, which say what must be.
  *
  * Where the contract leaves room, the model does: readiness may be spurious, as long as the file has shown it since the
  * registration began; an undrained edge may come again; a descriptor that was closed without being deregistered may
  * still speak under its own token, for a duplicate, but need not.
  */
-#include "model.h"
+#include "model_registration.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
-
-#define DIRECTIONS (WEIR_READABLE | WEIR_WRITABLE | WEIR_PRIORITY)
-#define ALWAYS     (EPOLLERR | EPOLLHUP)
 
 void model_init(struct model *model) {
         memset(model, 0, sizeof(*model));
@@ -37,16 +33,6 @@ void model_close(struct model *model, unsigned number) {
         model->file_at[number] = 0;
 }
 
-bool model_is_haunted(const struct model *model, unsigned number, unsigned file) {
-        for (unsigned s = 0; s < SIDES; s++) {
-                const struct model_registration *reg = &model->sides[s].registrations[number];
-
-                if (model->sides[s].ghosts[number][file] && reg->registered && reg->file != file)
-                        return true;
-        }
-        return false;
-}
-
 /* A registration ends, or another one takes its number. */
 static void end(struct model *model, unsigned side, int number) {
         struct model_registration *reg = &model->sides[side].registrations[number];
@@ -56,15 +42,6 @@ static void end(struct model *model, unsigned side, int number) {
         /* What can be removed by number is. */
         model->sides[side].ghosts[number][model->file_at[number]] = false;
         memset(reg, 0, sizeof(*reg));
-}
-
-static uint32_t asked(const struct model_registration *reg) {
-        return (reg->interest & DIRECTIONS) | ALWAYS;
-}
-
-/* Whether the number is still the file that was registered, and the kernel knows. */
-static bool stands(const struct model *model, const struct model_registration *reg, int number) {
-        return reg->registered && reg->alive && model->file_at[number] == reg->file;
 }
 
 void model_sample(struct model *model, unsigned file, uint32_t readiness) {
@@ -91,9 +68,11 @@ void model_create(struct model *model, unsigned side) {
 }
 
 static bool is_valid(weir_interest interest) {
-        if (interest & ~(DIRECTIONS | WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE))
+        if (interest & ~(DIRECTIONS | WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE | WEIR_HELD))
                 return false;
         if (interest & WEIR_LEVEL && interest & WEIR_ONESHOT)
+                return false;
+        if (interest & WEIR_HELD && !(interest & WEIR_ONESHOT))
                 return false;
         return !(interest & WEIR_EXCLUSIVE) || (interest & DIRECTIONS && !(interest & (WEIR_ONESHOT | WEIR_PRIORITY)));
 }
@@ -108,12 +87,12 @@ static struct model_registration *find(struct model *model, unsigned side, int n
         return &model->sides[side].registrations[number];
 }
 
-/* What the kernel says to a change of what is registered; of a file that cannot be there, the library may know that before. */
-static int change(const struct model *model, const struct model_registration *reg, int number, int result) {
+/* What the kernel says to a change of what is registered. */
+static int change(const struct model *model, const struct model_registration *reg, int number) {
         if (!model->file_at[number])
                 return -EBADF;
         if (!model->files[model->file_at[number]].pollable)
-                return result == -ENOENT ? -ENOENT : -EPERM;
+                return -EPERM;
         return stands(model, reg, number) ? 0 : -ENOENT;
 }
 
@@ -125,8 +104,9 @@ static void begin(struct model *model, struct model_registration *reg, int numbe
         reg->file = model->file_at[number];
         reg->token = token;
         reg->interest = interest;
-        reg->is_armed = interest & WEIR_ONESHOT;
-        reg->armed = reg->is_armed ? interest & DIRECTIONS : 0;
+        reg->promised = false;
+        reg->armed = interest & WEIR_ONESHOT && !(interest & WEIR_HELD);
+        reg->fires = interest & DIRECTIONS;
         reg->ever = file->now;
         reg->must = file->now & asked(reg);
         file->exclusives += !!(interest & WEIR_EXCLUSIVE);
@@ -151,12 +131,11 @@ int model_register(struct model *model, unsigned side, int number, weir_token to
         return 0;
 }
 
-int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest,
-                     int result) {
+int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest) {
         struct model_registration *reg = find(model, side, number);
         int r;
 
-        if (!is_valid(interest) || interest & WEIR_EXCLUSIVE)
+        if (!is_valid(interest) || interest & (WEIR_EXCLUSIVE | WEIR_HELD))
                 return -EINVAL;
         if (model->sides[side].shut)
                 return -ESHUTDOWN;
@@ -164,13 +143,13 @@ int model_reregister(struct model *model, unsigned side, int number, weir_token 
                 return missing(model, number);
         if (reg->interest & WEIR_EXCLUSIVE)
                 return -EINVAL;
-        r = change(model, reg, number, result);
+        r = change(model, reg, number);
         if (r == 0)
                 begin(model, reg, number, token, interest);
         return r;
 }
 
-int model_rearm(struct model *model, unsigned side, int number, weir_interest interest, int result) {
+int model_rearm(struct model *model, unsigned side, int number, weir_interest interest) {
         struct model_registration *reg = find(model, side, number);
         weir_interest fresh;
         int r;
@@ -184,16 +163,48 @@ int model_rearm(struct model *model, unsigned side, int number, weir_interest in
         if (!(reg->interest & WEIR_ONESHOT))
                 return -EINVAL;
         fresh = interest & ~reg->interest;
-        r = change(model, reg, number, result);
-        if (r < 0 && (fresh || result < 0))
-                return r;
         if (fresh) {
+                r = change(model, reg, number);
+                if (r < 0)
+                        return r;
                 reg->interest |= interest;
                 reg->must |= model->files[reg->file].now & fresh;
         }
-        reg->is_armed = true;
-        reg->armed = interest;
+        reg->armed = true;
+        reg->fires = interest;
         return 0;
+}
+
+bool model_may_refuse_rearm(const struct model *model, unsigned side, int number, int result) {
+        const struct model_registration *reg = &model->sides[side].registrations[number];
+        int refusal = change(model, reg, number);
+
+        return reg->registered && reg->interest & WEIR_ONESHOT && !model->sides[side].shut && result < 0 &&
+               (result == refusal || (result == -ENOENT && refusal == -EPERM));
+}
+
+int model_disarm(struct model *model, unsigned side, int number) {
+        struct model_registration *reg = find(model, side, number);
+        bool armed;
+
+        if (model->sides[side].shut)
+                return -ESHUTDOWN;
+        if (!reg)
+                return missing(model, number);
+        if (!(reg->interest & WEIR_ONESHOT))
+                return -EINVAL;
+        armed = reg->armed;
+        reg->armed = false;
+        return armed;
+}
+
+bool model_disarm_late(struct model *model, unsigned side, int number) {
+        struct model_registration *reg = find(model, side, number);
+
+        if (!reg || !reg->armed)
+                return false;
+        reg->armed = false;
+        return reg->promised = true;
 }
 
 int model_retoken(struct model *model, unsigned side, int number, weir_token token) {
@@ -261,89 +272,4 @@ unsigned model_wakers(const struct model *model, unsigned side) {
         for (unsigned i = 0; i < WAKERS; i++)
                 count += model->sides[side].wakers[i].exists;
         return count;
-}
-
-/* ---------------------------------------------------------------- events */
-
-const char *model_event(struct model *model, unsigned side, const struct weir_event *event) {
-        if (model->sides[side].shut)
-                return "an event after the poll was destroyed";
-        for (unsigned i = 0; i < WAKERS; i++) {
-                struct model_waker *waker = &model->sides[side].wakers[i];
-
-                if (!waker->exists || waker->token != event->token)
-                        continue;
-                if (!waker->pending)
-                        return "a waker that nobody woke";
-                waker->pending = false;
-                return event->readiness == EPOLLIN ? NULL : "a wake that is not just readable";
-        }
-        for (unsigned n = 0; n < NUMBERS; n++) {
-                struct model_registration *reg = &model->sides[side].registrations[n];
-                uint32_t directions = reg->interest & WEIR_ONESHOT ? reg->armed : reg->interest & DIRECTIONS;
-
-                if (!reg->registered || reg->token != event->token)
-                        continue;
-                if (!event->readiness)
-                        return "an event that says nothing";
-                if (reg->interest & WEIR_ONESHOT && !reg->is_armed)
-                        return "a one-shot that was not armed again";
-                if (event->readiness & ~(directions | ALWAYS | EPOLLRDHUP))
-                        return "a direction that is not asked for";
-                if (event->readiness & EPOLLRDHUP && !(directions & WEIR_READABLE))
-                        return "a closed direction that is not asked for";
-                if (event->readiness & ~reg->ever)
-                        return "readiness that the file never showed";
-                reg->is_armed = false;
-                reg->armed = 0;
-                reg->must &= ~event->readiness;
-                return NULL;
-        }
-        return "a token that nothing has any more";
-}
-
-static uint32_t due(const struct model *model, const struct model_registration *reg, int number) {
-        uint32_t mask = asked(reg);
-
-        if (!stands(model, reg, number))
-                return 0;
-        if (reg->interest & WEIR_ONESHOT)
-                mask = reg->is_armed ? reg->armed | ALWAYS : 0;
-        /* Of several exclusive registrations the kernel wakes one, and that may be a ghost. */
-        if (reg->interest & WEIR_EXCLUSIVE && model->files[reg->file].exclusives > 1)
-                return 0;
-        return reg->must & mask & model->files[reg->file].now;
-}
-
-static uint32_t ready_level(const struct model *model, const struct model_registration *reg, int number) {
-        return stands(model, reg, number) && reg->interest & WEIR_LEVEL ? model->files[reg->file].now & asked(reg) : 0;
-}
-
-void model_expect_levels(struct model *model, unsigned side) {
-        for (int n = 0; n < NUMBERS; n++) {
-                struct model_registration *reg = &model->sides[side].registrations[n];
-
-                reg->must |= ready_level(model, reg, n);
-        }
-}
-
-unsigned model_outstanding(const struct model *model, unsigned side) {
-        unsigned count = 0;
-
-        for (int n = 0; n < NUMBERS; n++)
-                count += due(model, &model->sides[side].registrations[n], n) != 0;
-        for (unsigned i = 0; i < WAKERS; i++)
-                count += model->sides[side].wakers[i].exists && model->sides[side].wakers[i].pending;
-        return count;
-}
-
-bool model_has_ready_levels(const struct model *model, unsigned side) {
-        for (int n = 0; n < NUMBERS; n++) {
-                const struct model_registration *reg = &model->sides[side].registrations[n];
-
-                /* Closed without a word, it may speak for a duplicate. */
-                if (ready_level(model, reg, n) || (reg->registered && reg->alive && !stands(model, reg, n)))
-                        return true;
-        }
-        return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef WEIR_TESTS_FUZZ_MODEL_H
-#define WEIR_TESTS_FUZZ_MODEL_H
+#ifndef WEIR_TESTS_SEQUENTIAL_MODEL_H
+#define WEIR_TESTS_SEQUENTIAL_MODEL_H
 
 /*
  * What weir.h promises, as plain sequential code: no epoll, no generations, no queue. It knows which file is
@@ -12,12 +12,17 @@
 #include <stdint.h>
 #include <weir/weir.h>
 
+/* As large as its user needs it; the same for all files of one program. */
+#ifdef MODEL_SIZES
+#include MODEL_SIZES
+#else
 #define NUMBERS 12  /* descriptor numbers that the operations name */
 #define FILES   256 /* files opened in one run; 0 is none */
 #define SIDES   2   /* polls alive at the same time */
 #define WAKERS  3
 #define BATCHES 3 /* events objects */
 #define NODES   8 /* deferred functions under way */
+#endif
 
 struct model_registration {
         bool registered;
@@ -25,8 +30,9 @@ struct model_registration {
         unsigned file;
         weir_token token;
         weir_interest interest; /* for a one-shot: all directions ever asked for */
-        bool is_armed;          /* for a one-shot */
-        weir_interest armed;    /* likewise, for which directions, none of them included */
+        bool armed;             /* for a one-shot: nobody owns it */
+        bool promised;          /* for a one-shot: a disarm found that another thread was taking it */
+        weir_interest fires;    /* for a one-shot: the directions for which it does, once armed */
         uint32_t ever;          /* readiness that the file has shown since the registration began */
         uint32_t must;          /* readiness that is still to be handed out */
 };
@@ -39,6 +45,7 @@ struct model_waker {
 struct model_side {
         bool exists; /* the core: as long as there is a handle */
         bool shut;   /* the poll was destroyed */
+        bool interrupted;
         struct model_registration registrations[NUMBERS];
         struct model_waker wakers[WAKERS];
         bool ghosts[NUMBERS][FILES]; /* what the kernel may still hold of registrations that ended */
@@ -73,13 +80,6 @@ void model_open(struct model *model, unsigned number, bool pollable);
 void model_dup(struct model *model, unsigned number, unsigned from);
 void model_close(struct model *model, unsigned number);
 
-/*
- * Whether a file must not be duplicated to a number: a ghost of the two is in the kernel, while the number is
- * registered for another file, closed without a word. Nobody can tell the ghost from the registration then: what is
- * promised of either does not hold, and the operations stay away from it.
- */
-bool model_is_haunted(const struct model *model, unsigned number, unsigned file);
-
 /* poll(2) says this of a file now. Called for each open file after each operation. */
 void model_sample(struct model *model, unsigned file, uint32_t readiness);
 
@@ -87,14 +87,17 @@ void model_sample(struct model *model, unsigned file, uint32_t readiness);
 
 void model_create(struct model *model, unsigned side);
 int model_register(struct model *model, unsigned side, int number, weir_token token, weir_interest interest);
+int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest);
+int model_rearm(struct model *model, unsigned side, int number, weir_interest interest);
 /*
- * result is what the library returned: a rearm that asks the kernel learns that the number is another file's now, one that does
- * not succeeds; which of them it is the model does not know. Nor which errno tells of a file that cannot be polled.
+ * Whether a rearm may be refused like this, and then nothing changes: of a number that is closed, or another file, it is not
+ * said whether the kernel is asked.
  */
-int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest,
-                     int result);
-int model_rearm(struct model *model, unsigned side, int number, weir_interest interest, int result);
+bool model_may_refuse_rearm(const struct model *model, unsigned side, int number, int result);
 int model_retoken(struct model *model, unsigned side, int number, weir_token token);
+int model_disarm(struct model *model, unsigned side, int number);
+/* A disarm that finds it armed no more, for a thread is just taking it: that may get nothing if the registration ends first. */
+bool model_disarm_late(struct model *model, unsigned side, int number);
 int model_deregister(struct model *model, unsigned side, int number);
 
 void model_batch_open(struct model *model, unsigned batch, unsigned side);
@@ -116,11 +119,26 @@ unsigned model_wakers(const struct model *model, unsigned side);
 /* An event was handed out. NULL, or why it should not have been. */
 const char *model_event(struct model *model, unsigned side, const struct weir_event *event);
 
+/* Whether there is anything that may be handed out. */
+bool model_may_hand_out(const struct model *model, unsigned side);
+
+/* Whether each number that is registered is still the file that was. */
+bool model_all_stand(const struct model *model, unsigned side);
+
 /* What is ready and level-triggered must come again. */
 void model_expect_levels(struct model *model, unsigned side);
 
 /* How many events must still come with no batch open. */
 unsigned model_outstanding(const struct model *model, unsigned side);
+
+/* How many of them a wait finds, whatever batches are open. */
+unsigned model_ready_levels(const struct model *model, unsigned side);
+
+/* Whether a thread that was taking a one-shot got nothing, though the registration has not ended. */
+bool model_is_promised(const struct model *model, unsigned side);
+
+/* How many of them are wakes. */
+unsigned model_pending_wakers(const struct model *model, unsigned side);
 
 /* Whether anything is registered that a wait finds ready each time. */
 bool model_has_ready_levels(const struct model *model, unsigned side);

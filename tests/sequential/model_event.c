@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What may be handed out, and what must be: see model.c. */
+
+#include "model_registration.h"
+
+/* Whether it may hand out anything now, and what. */
+static bool speaks(const struct model_registration *reg) {
+        return reg->registered && (reg->armed || !(reg->interest & WEIR_ONESHOT));
+}
+
+static uint32_t allowed(const struct model_registration *reg) {
+        uint32_t directions = reg->interest & WEIR_ONESHOT ? reg->fires : reg->interest & DIRECTIONS;
+
+        return directions | ALWAYS | (directions & WEIR_READABLE ? (uint32_t)EPOLLRDHUP : 0);
+}
+
+const char *model_event(struct model *model, unsigned side, const struct weir_event *event) {
+        if (model->sides[side].shut)
+                return "an event after the poll was destroyed";
+        for (unsigned i = 0; i < WAKERS; i++) {
+                struct model_waker *waker = &model->sides[side].wakers[i];
+
+                if (!waker->exists || waker->token != event->token)
+                        continue;
+                if (!waker->pending)
+                        return "a waker that nobody woke";
+                waker->pending = false;
+                return event->readiness == EPOLLIN ? NULL : "a wake that is not just readable";
+        }
+        for (unsigned n = 0; n < NUMBERS; n++) {
+                struct model_registration *reg = &model->sides[side].registrations[n];
+
+                if (!reg->registered || reg->token != event->token)
+                        continue;
+                if (!event->readiness)
+                        return "an event that says nothing";
+                if (!speaks(reg))
+                        return "a one-shot that was not armed again";
+                if (event->readiness & ~allowed(reg))
+                        return "a direction that is not asked for";
+                if (event->readiness & ~reg->ever)
+                        return "readiness that the file never showed";
+                reg->armed = false;
+                reg->must &= ~event->readiness;
+                return NULL;
+        }
+        return "a token that nothing has any more";
+}
+
+static uint32_t due(const struct model *model, const struct model_registration *reg, int number) {
+        uint32_t mask = asked(reg);
+
+        if (!stands(model, reg, number))
+                return 0;
+        if (reg->interest & WEIR_ONESHOT)
+                mask = reg->armed ? reg->fires | ALWAYS : 0;
+        /* Of several exclusive registrations the kernel wakes one, and that may be a ghost. */
+        if (reg->interest & WEIR_EXCLUSIVE && model->files[reg->file].exclusives > 1)
+                return 0;
+        return reg->must & mask & model->files[reg->file].now;
+}
+
+static uint32_t ready_level(const struct model *model, const struct model_registration *reg, int number) {
+        return stands(model, reg, number) && reg->interest & WEIR_LEVEL ? model->files[reg->file].now & asked(reg) : 0;
+}
+
+void model_expect_levels(struct model *model, unsigned side) {
+        for (int n = 0; n < NUMBERS; n++) {
+                struct model_registration *reg = &model->sides[side].registrations[n];
+
+                reg->must |= ready_level(model, reg, n);
+        }
+}
+
+bool model_is_promised(const struct model *model, unsigned side) {
+        for (int n = 0; n < NUMBERS; n++)
+                if (model->sides[side].registrations[n].promised)
+                        return true;
+        return false;
+}
+
+unsigned model_pending_wakers(const struct model *model, unsigned side) {
+        unsigned count = 0;
+
+        for (unsigned i = 0; i < WAKERS; i++)
+                count += model->sides[side].wakers[i].exists && model->sides[side].wakers[i].pending;
+        return count;
+}
+
+unsigned model_outstanding(const struct model *model, unsigned side) {
+        unsigned count = 0;
+
+        for (int n = 0; n < NUMBERS; n++)
+                count += due(model, &model->sides[side].registrations[n], n) != 0;
+        return count + model_pending_wakers(model, side);
+}
+
+bool model_may_hand_out(const struct model *model, unsigned side) {
+        for (int n = 0; n < NUMBERS; n++) {
+                const struct model_registration *reg = &model->sides[side].registrations[n];
+
+                if (speaks(reg) && reg->ever & allowed(reg))
+                        return true;
+        }
+        for (unsigned i = 0; i < WAKERS; i++)
+                if (model->sides[side].wakers[i].exists && model->sides[side].wakers[i].pending)
+                        return true;
+        return false;
+}
+
+bool model_all_stand(const struct model *model, unsigned side) {
+        for (int n = 0; n < NUMBERS; n++) {
+                const struct model_registration *reg = &model->sides[side].registrations[n];
+
+                if (reg->registered && !stands(model, reg, n))
+                        return false;
+        }
+        return true;
+}
+
+unsigned model_ready_levels(const struct model *model, unsigned side) {
+        unsigned count = 0;
+
+        for (int n = 0; n < NUMBERS; n++)
+                count += ready_level(model, &model->sides[side].registrations[n], n) != 0;
+        return count;
+}
+
+bool model_has_ready_levels(const struct model *model, unsigned side) {
+        for (int n = 0; n < NUMBERS; n++) {
+                const struct model_registration *reg = &model->sides[side].registrations[n];
+
+                /* Closed without a word, it may speak for a duplicate. */
+                if (ready_level(model, reg, n) || (reg->registered && reg->alive && !stands(model, reg, n)))
+                        return true;
+        }
+        return false;
+}
