@@ -21,6 +21,7 @@ rows=(
   's390x      big-endian, under emulation: logic alone'
   'coverage   the lines of lib/ that tests run: 98 %, the rest listed with a reason; 90 % of the branches'
   'model      the concurrent protocol, exhaustively, by the model checker GenMC where it is installed'
+  'explore    every small program in every order, a share of them: nothing wrong, and the counts of the table'
   'mutants    each memory order and check is needed: without it, a named test fails'
   'tidy       what clang-tidy knows of bugs, in lib/'
   'cppcheck   what cppcheck knows of them, in lib/ and the worked servers'
@@ -58,7 +59,7 @@ check_not_empty() {
         local build=$1 suite list
 
         list=$(meson test -C "$build" --no-rebuild --list 2>/dev/null)
-        for suite in unit contract regress stress fault fuzz model net sources e2e api manual bench; do
+        for suite in unit contract regress stress fault fuzz explore model net sources e2e api manual bench; do
                 grep -q "weir:.*\b$suite\b.* / " <<<"$list" || fail "suite $suite is empty"
         done
         # One whose cases are all skipped here has some.
@@ -234,6 +235,17 @@ row_model() {
         rm -rf build-ci/model
         meson setup build-ci/model "${plain[@]}"
         meson test -C build-ci/model --suite exhaustive --print-errorlogs
+}
+
+# Within five minutes on two processors.
+row_explore() {
+        rm -rf build-ci/explore
+        meson setup build-ci/explore --werror "${plain[@]}"
+        meson compile -C build-ci/explore explore
+        sh tests/explore/all.sh build-ci/explore/tests/explore/explore >build-ci/explore/table.txt ||
+                fail "a program is wrong: $(cat build-ci/explore/table.txt)"
+        diff tests/explore/table.txt build-ci/explore/table.txt ||
+                fail 'the library takes other steps than it did: see the head of tests/explore/all.sh'
 }
 
 row_mutants() {

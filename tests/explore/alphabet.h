@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_TESTS_EXPLORE_ALPHABET_H
+#define WEIR_TESTS_EXPLORE_ALPHABET_H
+
+/*
+ * The alphabet: a letter for each call on the one descriptor, number 0, and the one waker, and for what the world does.
+ *
+ * To add a call:
+ *   1. tests/sequential/call.h: give it a KIND_, and struct call what it is given and returns; tell.c has its name.
+ *   2. tests/sequential/call.c: judge it in sequential_step(), by the model of model.c, which learns what it changes. The fuzzer
+ *      and the histories of tests/stress ask the same model: make the call there, too (descriptors.c, history_act.c).
+ *   3. alphabet.c: a function that makes it between history_begin() and history_end(), and a line of the table: its letter, what
+ *      it is, when it makes sense, and that function.
+ *   4. program.c: a beginning for each state that it leads to and that no program of two calls reaches.
+ *   5. kernel.c and seam.c, if the kernel must do something new for it.
+ *   6. allowed_call.c and tests/model/enumerated.c: its letter, for GenMC and Relacy. Without that, they leave it out.
+ *   7. sh tests/explore/all.sh build/tests/explore/explore >tests/explore/table.txt, for the counts are others now.
+ */
+
+#include <stdbool.h>
+
+enum {
+        LETTER_READS = 1,   /* it does nothing unless its thread has a batch */
+        LETTER_FETCHES = 2, /* its thread may have a batch afterwards */
+        LETTER_ONESHOT = 4, /* in one-shot mode alone */
+        LETTER_SPECIAL = 8, /* where the beginning has it among its own letters; and in beginnings and ends */
+};
+
+struct letter {
+        char letter;
+        const char *text;
+        unsigned flags;
+        void (*run)(unsigned thread);
+};
+
+extern const struct letter alphabet[];
+
+/* With the mode of the program, for registrations: 0, WEIR_LEVEL or WEIR_ONESHOT. */
+extern unsigned alphabet_mode;
+
+const struct letter *alphabet_find(char letter);
+
+#endif

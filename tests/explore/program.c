@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Programs: see program.h. */
+
+#include "program.h"
+
+#include "alphabet.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * Where programs begin. The letters are done one after another by thread 0, and by thread 1 after a 1. Number 0 is open and
+ * nothing is registered before.
+ */
+const struct beginning beginnings[] = {
+        { "nothing registered, edge", 0, "", 0, "" },
+        { "registered, edge", 0, "R", 0, "" },
+        { "ready, edge", 0, "Rr", 0, "" },
+        { "fetched and unread, edge", 0, "RrW", 1, "" },
+        { "taken, edge", 0, "RrWN", 1, "" },
+        { "in two batches, edge", 0, "RrW1rW", 3, "" },
+        { "a ghost, edge", 0, "RurCUgR", 0, "b" },
+        { "registered, level", WEIR_LEVEL, "R", 0, "" },
+        { "ready, level", WEIR_LEVEL, "Rr", 0, "" },
+        { "fetched and unread, level", WEIR_LEVEL, "RrW", 1, "" },
+        { "a ghost, level", WEIR_LEVEL, "RuCUgR", 0, "b" },
+        { "a ghost and nothing registered, level", WEIR_LEVEL, "RuCUg", 0, "b" },
+        { "closed without a word, level", WEIR_LEVEL, "RuCg", 0, "b" },
+        { "nothing registered, one-shot", WEIR_ONESHOT, "", 0, "" },
+        { "armed, one-shot", WEIR_ONESHOT, "R", 0, "" },
+        { "ready, one-shot", WEIR_ONESHOT, "Rr", 0, "" },
+        { "fetched and unread, one-shot", WEIR_ONESHOT, "RrW", 1, "" },
+        { "in two batches, one-shot", WEIR_ONESHOT, "RrW1rW", 3, "" },
+        { "owned, one-shot", WEIR_ONESHOT, "RrWN", 1, "" },
+        { "owned beside an older batch, one-shot", WEIR_ONESHOT, "RrW1rWN", 3, "" },
+        { "owned and latched, one-shot", WEIR_ONESHOT, "RrWNdrWL", 0, "" },
+        { "owned after a hang-up, one-shot", WEIR_ONESHOT, "RhWNL", 0, "q" },
+        { "owned, the kernel's own one-shot", WEIR_ONESHOT, "RrWNdrWrWL", 0, "" },
+        { "armed, the kernel's own one-shot", WEIR_ONESHOT, "RrWNdrWrWLdA", 0, "" },
+        { "nested, one-shot", WEIR_ONESHOT, "nRrWNLdA", 0, "" },
+        { "a ghost, one-shot", WEIR_ONESHOT, "RurCUgR", 0, "b" },
+};
+const unsigned beginnings_count = sizeof(beginnings) / sizeof(*beginnings);
+
+/* ---------------------------------------------------------------- all there are */
+
+/* The letters that make sense at a beginning. */
+static unsigned letters_of(const struct beginning *beginning, char *letters) {
+        unsigned count = 0;
+
+        for (const struct letter *letter = alphabet; letter->run; letter++)
+                if (letter->flags & LETTER_SPECIAL
+                            ? strchr(beginning->special, letter->letter) != NULL
+                            : !(letter->flags & LETTER_ONESHOT) || beginning->mode & WEIR_ONESHOT)
+                        letters[count++] = letter->letter;
+        return count;
+}
+
+/* What a thread can do in so many calls: the n-th in order, or false. Shorter ones come first. */
+static bool thread_letters(const struct beginning *beginning, unsigned n, unsigned calls, bool batch, char *letters) {
+        char all[64];
+        unsigned size = letters_of(beginning, all), length = 1, count = size;
+
+        while (n >= count) {
+                n -= count;
+                count *= size;
+                if (++length > calls)
+                        return false;
+        }
+        letters[length] = '\0';
+        for (unsigned i = length; i-- > 0; n /= size)
+                letters[i] = all[n % size];
+        /* What can do nothing is left out: the program is there without it. */
+        for (unsigned i = 0; i < length; i++) {
+                const struct letter *letter = alphabet_find(letters[i]);
+
+                if (letter->flags & LETTER_READS && !batch) {
+                        letters[0] = '\0';
+                        break;
+                }
+                batch = (batch && letters[i] != 'L') || letter->flags & LETTER_FETCHES;
+        }
+        return true;
+}
+
+static void add_thread(struct program *program, unsigned thread, const unsigned calls[THREADS], unsigned from,
+                       void (*function)(const struct program *program)) {
+        char *letters = program->letters[thread];
+        bool batch = program->beginning->batches & 1u << thread;
+
+        if (thread == program->threads) {
+                function(program);
+                return;
+        }
+        for (unsigned n = from; thread_letters(program->beginning, n, calls[thread], batch, letters); n++) {
+                /* Threads that have nothing of their own and as many calls can change places. */
+                bool symmetric = !(program->beginning->batches >> thread) && thread + 1 < THREADS &&
+                                 calls[thread] == calls[thread + 1];
+
+                if (*letters)
+                        add_thread(program, thread + 1, calls, symmetric ? n : 0, function);
+        }
+}
+
+void programs_each(const struct beginning *beginning, const unsigned calls[THREADS],
+                   void (*function)(const struct program *program)) {
+        struct program program = { .beginning = beginning };
+
+        while (program.threads < THREADS && calls[program.threads])
+                program.threads++;
+        add_thread(&program, 0, calls, 0, function);
+}
+
+/* ---------------------------------------------------------------- as text */
+
+bool program_read(const char *text, struct program *ret_program) {
+        unsigned thread = 0, n = 0;
+
+        memset(ret_program->letters, 0, sizeof(ret_program->letters));
+        for (; *text; text++) {
+                if (*text == '|') {
+                        thread++;
+                        n = 0;
+                } else if (n == LETTERS_MAX || !alphabet_find(*text) || thread >= THREADS)
+                        return false;
+                else
+                        ret_program->letters[thread][n++] = *text;
+        }
+        ret_program->threads = thread + 1;
+        return true;
+}
+
+void program_write(const struct program *program, char *text, unsigned size) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < program->threads && n < size; i++)
+                n += (unsigned)snprintf(text + n, size - n, "%s%s", i ? "|" : "", program->letters[i]);
+}
