@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Programs that tests/explore enumerates: those of a list that `explore -g` writes, and that the compiler includes first. Each is
+ * explored in all executions, and each outcome must be one that the sequential model allows, tests/explore/allowed.h. All are
+ * in one run of the checker: which program it is is what the main thread reads of a word that another one keeps writing.
+ * What a token points to is plain memory, written before the call that gives the token, read when an event brings it (G3).
+ */
+
+#define MODEL_CAPACITY 2
+
+#include "library.h"
+
+#define THREADS 2
+#define TOKENS  24
+
+/* Another checker may want to see plain memory, too: relacy/. */
+#ifndef PLAIN
+#define PLAIN(type)         type
+#define PLAIN_GET(plain)    (plain)
+#define PLAIN_SET(plain, v) ((plain) = (v))
+#endif
+
+static PLAIN(int) payloads[TOKENS];
+static struct weir_events *batches[THREADS];
+static struct weir_waker *waker;
+static struct weir_deferred nodes[THREADS][2];
+static _Atomic(unsigned) runs, given;
+static unsigned program;
+static unsigned long long codes[THREADS], outcome, found; /* the checker shows what was written */
+
+static void ran(struct weir_deferred *node) {
+        (void)node;
+        atomic_fetch_add_explicit(&runs, 1, memory_order_relaxed);
+}
+
+static unsigned code_of(int result) {
+        return result < 0 ? 0x80u | (unsigned)-result : (unsigned)(result > 0);
+}
+
+static unsigned take(struct weir_events *from) {
+        struct weir_event event;
+
+        if (!weir_events_next(from, &event))
+                return 0;
+        assert(PLAIN_GET(payloads[event.token]) == (int)event.token);
+        return 0x40u | (unsigned)event.token;
+}
+
+/* One letter of a thread. Returns its code. */
+static unsigned call_letter(char letter, unsigned thread, unsigned n, weir_token token) {
+        PLAIN_SET(payloads[token], (int)token);
+        switch (letter) {
+        case 'R':
+                return code_of(weir_register(registry, 0, token, WEIR_READABLE | ENUMERATED_MODE));
+        case 'H':
+                return code_of(weir_register(registry, 0, token, WEIR_READABLE | WEIR_ONESHOT | WEIR_HELD));
+        case 'E':
+                return code_of(weir_reregister(registry, 0, token, WEIR_READABLE | ENUMERATED_MODE));
+        case 'P':
+                return code_of(weir_reregister(registry, 0, token, ENUMERATED_MODE));
+        case 'T':
+                return code_of(weir_retoken(registry, 0, token));
+        case 'A':
+                return code_of(weir_rearm(registry, 0, WEIR_READABLE));
+        case 'a':
+                return code_of(weir_rearm(registry, 0, 0));
+        case 'D':
+                return code_of(weir_disarm(registry, 0));
+        case 'U':
+                return code_of(weir_deregister(registry, 0));
+        case 'W':
+                return code_of(weir_poll_wait(poll, batches[thread], &at_once));
+        case 'N':
+                return take(batches[thread]);
+        case 'L':
+                weir_events_clear(batches[thread]);
+                return 0;
+        case 'K':
+                return code_of(weir_waker_wake(waker));
+        case 'I':
+                return code_of(weir_poll_interrupt(poll));
+        case 'F':
+                atomic_fetch_add_explicit(&given, 1, memory_order_relaxed);
+                weir_defer(registry, &nodes[thread][n], ran);
+                return 0;
+        case 'C':
+                model_reuse(0, EPOLLIN);
+                return 0;
+        case 'r':
+                model_ready(0, EPOLLIN);
+                return 0;
+        case 'h':
+                model_ready(0, EPOLLIN | EPOLLHUP);
+                return 0;
+        case 'd':
+        case 'q':
+                model_drain(0);
+                return 0;
+        default:
+                assert(weir_poll_fd(poll) >= 0); /* n */
+                return 0;
+        }
+}
+
+static void call_all(unsigned thread) {
+        const char *letters = enumerated_programs[program][thread];
+
+        codes[thread] = 0;
+        for (unsigned n = 0; letters[n]; ++n)
+                codes[thread] |= (unsigned long long)call_letter(letters[n], thread, n, 8 + thread * 4 + n) << 8 * n;
+}
+
+static void *first(void *unused) {
+        (void)unused;
+        call_all(0);
+        return NULL;
+}
+
+static void *second(void *unused) {
+        (void)unused;
+        call_all(1);
+        return NULL;
+}
+
+/* What comes in two waits, as a code. */
+static unsigned long long read_rest(void) {
+        unsigned code = 0;
+
+        for (unsigned round = 0; round < 2; ++round) {
+                if (weir_poll_wait(poll, batches[0], &at_once) <= 0)
+                        break;
+                for (unsigned n = 0, got; n < 2 && (got = take(batches[0])); ++n) {
+                        if (got == 0x41)
+                                code |= 0x40;
+                        else
+                                code |= code & 0x1f ? 0x20 : got & 0x1f;
+                }
+                weir_events_clear(batches[0]);
+        }
+        return code;
+}
+
+static bool is_allowed(void) {
+        unsigned low = enumerated_from[program], high = enumerated_from[program + 1];
+
+        while (low < high) {
+                unsigned middle = (low + high) / 2;
+
+                if (enumerated_outcomes[middle] == outcome)
+                        return true;
+                if (enumerated_outcomes[middle] < outcome)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return false;
+}
+
+static void set_up(void) {
+        weir_token token = 2;
+        unsigned thread = 0;
+
+        open_poll();
+        found = 0;
+        batches[0] = events;
+        assert(weir_events_create(MODEL_CAPACITY, &batches[1]) == 0);
+        PLAIN_SET(payloads[1], 1);
+        assert(weir_waker_create(registry, 1, &waker) == 0);
+        for (const char *letter = ENUMERATED_BEGINNING; *letter; ++letter) {
+                if (*letter == '1') {
+                        thread = 1;
+                        continue;
+                }
+                call_letter(*letter, thread, 0, token);
+                if (*letter == 'R')
+                        ++token;
+        }
+}
+
+static void tear_down(void) {
+        outcome = codes[0] | codes[1] << 16;
+
+        weir_events_clear(batches[0]);
+        weir_events_clear(batches[1]);
+        outcome |= read_rest() << 32;
+        model_drain(0);
+        model_ready(0, EPOLLIN);
+        outcome |= read_rest() << 40;
+        found = outcome | (unsigned long long)program << 48;
+        assert(is_allowed());
+        assert(atomic_load_explicit(&runs, memory_order_relaxed) == atomic_load_explicit(&given, memory_order_relaxed));
+        weir_waker_destroy(waker);
+        weir_events_destroy(batches[1]);
+        close_poll();
+}
+
+#ifndef ENUMERATED_ELSEWHERE
+
+static _Atomic(unsigned) chosen;
+
+static void *chooses(void *unused) {
+        (void)unused;
+        for (unsigned i = 1; i < ENUMERATED_PROGRAMS; ++i)
+                atomic_store_explicit(&chosen, i, memory_order_relaxed);
+        return NULL;
+}
+
+int main(void) {
+        pthread_t chooser, threads[THREADS];
+
+        pthread_create(&chooser, NULL, chooses, NULL);
+        program = atomic_load_explicit(&chosen, memory_order_relaxed);
+        set_up();
+        pthread_create(&threads[0], NULL, first, NULL);
+        pthread_create(&threads[1], NULL, second, NULL);
+        pthread_join(threads[0], NULL);
+        pthread_join(threads[1], NULL);
+        tear_down();
+        return 0;
+}
+
+#endif
