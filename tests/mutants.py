@@ -32,7 +32,7 @@ LIST = ROOT / 'tests/mutants.txt'
 COMPILER = [*os.environ.get('CC', 'gcc').split(), '-std=gnu11', '-O1']
 FLAGS = ['-D_GNU_SOURCE', '-Iinclude', '-Itests']
 MODELS = {'model': 'rc11', 'imm': 'imm'}
-FOLDERS = {'unit': 'unit/reactor'}
+FOLDERS = {'unit': 'unit/reactor', 'crew': 'unit/crew'}
 
 # What a test says that has found something. One that only hangs or crashes has not.
 VERDICT = re.compile(r'^Error: |\[  (FAILED|ERROR) ', re.MULTILINE)
@@ -162,13 +162,14 @@ def passes(work, killer, lib):
 
     flags = FLAGS + [word for folder in folders for word in ('-iquote', folder)]
     sources = sorted(lib.rglob('*.c'))
-    if kind == 'unit':
+    wraps = [f'-Wl,--wrap=weir_seam_{call}' for call in ('now', 'sleep', 'wake')] if kind == 'crew' else []
+    if kind in FOLDERS:
         # With yield points, and over the seam that can fail.
         flags += ['-DWEIR_YIELD_POINTS']
         sources = [source for source in sources if source.name != 'sys.c'] + [ROOT / 'tests/fault.c']
     sources += [ROOT / 'tests/support.c', ROOT / 'tests' / FOLDERS.get(kind, kind) / f'{test}.c']
     program = lib.parent / 'test'
-    build(killer, *(compiled(work, source, flags) for source in sources), '-lcmocka', '-pthread', '-o', program)
+    build(killer, *(compiled(work, source, flags) for source in sources), *wraps, '-lcmocka', '-pthread', '-o', program)
     return try_program('timeout', '60', program)
 
 

@@ -14,8 +14,9 @@
  *   Errors     Looked for in this order: -EINVAL (a null or bad argument), -ECHILD (this process was forked from the
  *              one that made the poll), -ESHUTDOWN (the poll is destroyed), then the state of the descriptor.
  *   Threads    Any thread, at any time, against every other call. Calls about one descriptor take effect one at a time.
- *   Signals    Only weir_waker_wake() and weir_poll_interrupt() may be called from a signal handler. A handler does not
- *              leave a call of the library by siglongjmp(3), least of all a wait: nobody could wait on the poll any more.
+ *   Signals    Only weir_waker_wake(), weir_poll_interrupt() and weir_role_interrupt() may be called from a signal handler. A
+ *              handler does not leave a call of the library by siglongjmp(3), least of all a wait: nobody could wait on the
+ *              poll any more.
  *   Cancel     No call is a cancellation point, and deferred functions run with cancellation disabled.
  *   Blocking   Never, except the waits and weir_synchronize(). A call about a descriptor waits for another call
  *              about the same descriptor, no longer than that one's epoll_ctl(2) takes; so, too, for the waiter while it
@@ -37,6 +38,7 @@
  * Parameters, where a call says no more of them. A null pointer gets -EINVAL; a call that returns no int takes it quietly.
  *   poll      not yet destroyed
  *   registry  borrowed from weir_poll_registry(), or a clone
+ *   role      not yet destroyed
  *   events    the room for a batch; one thread at a time
  *   event     as weir_events_next() gave it
  *   waker     not yet destroyed
@@ -142,6 +144,7 @@ WEIR_PUBLIC uint32_t weir_version(void);
 
 struct weir_poll;
 struct weir_registry;
+struct weir_role;
 struct weir_events;
 struct weir_waker;
 
@@ -221,7 +224,8 @@ WEIR_PUBLIC struct weir_registry *weir_poll_registry(struct weir_poll *poll);
  * registration has gone by then are dropped. An open batch holds up deferred functions: call weir_events_clear() before
  * blocking on anything but the next wait. Closing the former batch may run deferred functions here, and nobody else can
  * wait meanwhile: if some take long, close it by weir_events_clear() before.
- * Errors: -EBUSY another thread waits, or this one does, and runs a deferred function; -EINVAL, -ECHILD, -ESHUTDOWN. A wait
+ * Errors: -EBUSY another thread waits, or this one does, and runs a deferred function, or the role is kept, weir_role_keep();
+ * -EDEADLK it is, and this thread owns a batch from there; -EINVAL, -ECHILD, -ESHUTDOWN. A wait
  * that is refused does not touch the batch open in events; one in progress when the poll ends has closed it.
  * -EINTR weir_poll_interrupt() was called; or nothing was ready, and a signal was handled, or the process was stopped and
  * went on (SIGSTOP and SIGCONT, a debugger), so it comes to programs without a handler, too: wait again. After -EINTR and
@@ -246,7 +250,8 @@ WEIR_PUBLIC int weir_poll_wait_until(struct weir_poll *poll, struct weir_events 
  * that.
  *   poll  of which the caller keeps something alive, if another thread may destroy it: a registry, a waker, an events object
  * Async-signal-safe; keeps errno.
- * Errors: those of every call. Ordering: none. A flag that the interrupt is to point at is an atomic one.
+ * Errors: those of every call. Ordering: what a thread wrote before it called, a flag for instance, is visible to the thread
+ * whose wait returns -EINTR for it.
  */
 WEIR_PUBLIC int weir_poll_interrupt(struct weir_poll *poll);
 
@@ -258,6 +263,45 @@ WEIR_PUBLIC int weir_poll_interrupt(struct weir_poll *poll);
  * Errors: -EMFILE, -ENFILE, -ENOSPC, -ENOMEM; -ELOOP what is registered is a chain of epoll sets as deep as the kernel allows.
  */
 WEIR_PUBLIC int weir_poll_fd(struct weir_poll *poll);
+
+/* ---------------------------------------------------------------- the waiting role */
+
+/*
+ * The right to wait, as an object: for a loop of several threads, in a library of its own, that wait in turn. <weir/crew.h> is
+ * one; who uses that, or waits with weir_poll_wait(), needs nothing of this. A role that is kept refuses every plain wait, so
+ * that no other thread comes between two waits of the loop, and spares each of these the taking of the role.
+ *
+ * Threads, of all calls with the same role but weir_role_interrupt(): one at a time. Whoever waits next comes after the former
+ * waiter by the caller's own doing, a lock or an atomic word; else they are undefined.
+ * The object stays usable after weir_poll_destroy(): then calls get -ESHUTDOWN, the wait in progress, too.
+ */
+
+/*
+ * Makes the object of a poll's role. Nothing changes for others before weir_role_keep().
+ * Ownership: the caller destroys *ret_role. Errors: -EBUSY the poll has one already; -EINVAL, -ECHILD, -ESHUTDOWN.
+ */
+WEIR_PUBLIC int weir_role_create(struct weir_poll *poll, struct weir_role **ret_role);
+
+/* Leaves the role, and ends the object. */
+WEIR_PUBLIC void weir_role_destroy(struct weir_role *role);
+
+/*
+ * Keeps the role until weir_role_leave(): from now on a plain wait gets -EBUSY, or -EDEADLK on a thread that owns an open batch
+ * of weir_role_wait(). Does nothing if it is kept. Errors: -EBUSY a thread waits just now; -EINVAL, -ECHILD, -ESHUTDOWN.
+ */
+WEIR_PUBLIC int weir_role_keep(struct weir_role *role);
+
+/* Lets others wait again. An interrupt that no wait has met is over. Batches that are open stay open. */
+WEIR_PUBLIC void weir_role_leave(struct weir_role *role);
+
+/*
+ * Waits as weir_poll_wait() does; all that is said there holds.
+ * Errors: -EINVAL also for a role that is not kept; -ECHILD, -ESHUTDOWN, -EINTR. Blocking: yes.
+ */
+WEIR_PUBLIC int weir_role_wait(struct weir_role *role, struct weir_events *events, const struct timespec *timeout);
+
+/* weir_poll_interrupt(), which may also be called after weir_poll_destroy(). Threads: any; signal handlers. */
+WEIR_PUBLIC int weir_role_interrupt(struct weir_role *role);
 
 /* ---------------------------------------------------------------- registry */
 
@@ -432,6 +476,20 @@ WEIR_PUBLIC bool weir_events_next(struct weir_events *events, struct weir_event 
 
 /* Closes the batch: what was not read comes again in a later wait, and deferred functions that waited for it run. */
 WEIR_PUBLIC void weir_events_clear(struct weir_events *events);
+
+/*
+ * Says how many events the waits to come may fetch into the object. Fewer from the kernel is cheaper than giving some back.
+ *   limit  1 to the capacity, which it is at first
+ * Errors: -EINVAL alone. Threads: as weir_events_next().
+ */
+WEIR_PUBLIC int weir_events_set_limit(struct weir_events *events, unsigned limit);
+
+/*
+ * Gives what was not read back to the poll: it comes in the next wait, before what is newer. The batch stays open, with nothing
+ * left to read, and holds up what is deferred. So a thread that is busy with one event lets others begin the rest.
+ * Returns how many were given back. Threads: as weir_events_next(); also one that does not own the batch.
+ */
+WEIR_PUBLIC unsigned weir_events_give_back(struct weir_events *events);
 
 /* How many events fit. 0 for NULL. */
 WEIR_PUBLIC unsigned weir_events_capacity(const struct weir_events *events);

@@ -219,12 +219,23 @@ void weir_epochs_defer_since(struct weir_epochs *epochs, struct weir_deferred *s
         unlock(epochs);
 }
 
-static bool may_not_wait(struct weir_epochs *epochs) {
+/* Under the lock: whether this thread owns an open batch; of those of a kept role, if kept says so. */
+static bool owns_batch(struct weir_epochs *epochs, bool kept) {
         for (struct weir_batch *batch = epochs->oldest; batch; batch = batch->newer)
                 /* relaxed: if it is this thread, this thread wrote it */
-                if (atomic_load_explicit(&batch->owner, memory_order_relaxed) == weir_thread)
+                if (atomic_load_explicit(&batch->owner, memory_order_relaxed) == weir_thread && batch->kept >= kept)
                         return true;
         return false;
+}
+
+bool weir_epochs_owns_kept(struct weir_epochs *epochs) {
+        bool owns;
+
+        if (!lock(epochs))
+                return false;
+        owns = owns_batch(epochs, true);
+        unlock(epochs);
+        return owns;
 }
 
 static bool has_passed(struct weir_epochs *epochs, weir_epoch epoch) {
@@ -238,7 +249,7 @@ int weir_epochs_synchronize(struct weir_epochs *epochs) {
 
         if (!lock(epochs))
                 return -ECHILD;
-        if (may_not_wait(epochs)) {
+        if (owns_batch(epochs, false)) {
                 unlock(epochs);
                 return -EDEADLK;
         }

@@ -54,6 +54,7 @@ struct weir_batch {
         struct weir_batch *newer, *older;
         struct weir_deferred_list deferred;
         uint64_t number;         /* 0 while closed */
+        bool kept;               /* opened by a wait of a role that was kept; written before it is opened */
         _Atomic(uint64_t) owner; /* the thread that waited, or read last: its weir_thread(); for -EDEADLK alone */
 };
 
@@ -102,6 +103,9 @@ void weir_epochs_defer_since(struct weir_epochs *epochs, struct weir_deferred *s
 
 /* Adds a list to another one. */
 void weir_deferred_append(struct weir_deferred_list *list, const struct weir_deferred_list *more);
+
+/* Whether this thread owns an open batch that was opened by a wait of a kept role. */
+bool weir_epochs_owns_kept(struct weir_epochs *epochs);
 
 /* 0, -EDEADLK to the owner of an open batch, or -ECHILD if this process was forked meanwhile. */
 int weir_epochs_synchronize(struct weir_epochs *epochs);

@@ -28,8 +28,15 @@ int weir_events_create(unsigned capacity, struct weir_events **ret_events) {
         events = weir_sys_alloc(size_of(capacity));
         if (!events)
                 return -ENOMEM;
-        events->capacity = capacity;
+        events->capacity = events->limit = capacity;
         *ret_events = events;
+        return 0;
+}
+
+int weir_events_set_limit(struct weir_events *events, unsigned limit) {
+        if (!events || !limit || limit > events->capacity)
+                return -EINVAL;
+        events->limit = limit;
         return 0;
 }
 
@@ -84,6 +91,16 @@ void weir_events_clear(struct weir_events *events) {
         weir_epochs_close(&core->epochs, &events->batch, &events->counts, &due);
         /* The functions may destroy the object. */
         weir_run_due(core, &due);
+}
+
+unsigned weir_events_give_back(struct weir_events *events) {
+        uint64_t requeued;
+
+        if (!events || !weir_events_is_open(events) || weir_core_check(events->core) < 0)
+                return 0;
+        requeued = events->counts.requeued;
+        requeue(events);
+        return (unsigned)(events->counts.requeued - requeued);
 }
 
 void weir_events_destroy(struct weir_events *events) {

@@ -10,6 +10,7 @@
 struct weir_events {
         struct weir_registry *core; /* NULL until the first wait */
         unsigned capacity;
+        unsigned limit;  /* how many a wait fetches at most */
         unsigned count;  /* entries of the open batch, as many as were read while none is open */
         unsigned cursor; /* of the next one to read */
         struct weir_batch batch;

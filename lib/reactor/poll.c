@@ -188,11 +188,11 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
         finding->locked = NULL;
         finding->ghost = finding->full = false;
         weir_queue_take(queue, &poll->unread, &poll->newer);
-        count = fill_from(&poll->unread, events->entries, events->capacity);
+        count = fill_from(&poll->unread, events->entries, events->limit);
         if (!kernel_first)
-                count += fill_from(&poll->newer, events->entries + count, events->capacity - count);
-        if (count < events->capacity) {
-                unsigned room = events->capacity - count;
+                count += fill_from(&poll->newer, events->entries + count, events->limit - count);
+        if (count < events->limit) {
+                unsigned room = events->limit - count;
                 bool sleep = timeout && !count && !poll->newer.first && weir_queue_park(queue);
 
                 WEIR_YIELD();
@@ -210,9 +210,9 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
         }
         /* Also when there is no room: from now on a wake needs no system call. */
         weir_queue_take(queue, &poll->unread, &poll->newer);
-        count += fill_from(&poll->unread, events->entries + count, events->capacity - count);
-        count += fill_from(&poll->newer, events->entries + count, events->capacity - count);
-        poll->kernel_first = !kernel_first && count == events->capacity;
+        count += fill_from(&poll->unread, events->entries + count, events->limit - count);
+        count += fill_from(&poll->newer, events->entries + count, events->limit - count);
+        poll->kernel_first = !kernel_first && count == events->limit;
         return count ? (int)count : r;
 }
 
@@ -296,40 +296,49 @@ static bool nanoseconds(const struct timespec *timeout, int64_t *ret_ns) {
         return true;
 }
 
-static void leave(struct weir_poll *poll) {
+static void finish_wait(struct weir_poll *poll) {
         struct weir_registry *core = &poll->core;
-        uint32_t role;
 
         /* What is left must keep an outer set awake: the edge that announced it may be spent. Not a parent's. */
         if (!weir_core_is_forked(core) && weir_queue_leave(&core->queue, poll->unread.first || poll->newer.first))
                 weir_core_signal(core);
-        WEIR_YIELD();
-        /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */
-        role = atomic_fetch_and_explicit(&poll->role, ~ROLE_HELD, memory_order_acq_rel);
-        if (role & ROLE_GONE)
-                weir_core_unref(core);
 }
 
-/* 0, or a negative errno: then nothing was touched. */
-static int enter(struct weir_poll *poll) {
+static void leave(struct weir_poll *poll) {
+        uint32_t role;
+
+        WEIR_YIELD();
+        /* PAIR(role): the next waiter sees what this one left; a destroyer, see weir_poll_destroy(). */
+        role = atomic_fetch_and_explicit(&poll->role, ~(ROLE_HELD | ROLE_KEPT), memory_order_acq_rel);
+        if (role & ROLE_GONE)
+                weir_core_unref(&poll->core);
+}
+
+/* Takes the role, and adds to its bits. 0, or a negative errno: then nothing was touched. */
+static int enter(struct weir_poll *poll, uint32_t add) {
         uint32_t role = 0;
         int r = weir_core_check(&poll->core);
 
         if (r < 0)
                 return r;
         /* PAIR(role): leave() of the former waiter. */
-        if (!atomic_compare_exchange_strong_explicit(&poll->role, &role, ROLE_HELD, memory_order_acquire,
-                                                     memory_order_relaxed))
-                return role & ROLE_GONE ? -ESHUTDOWN : -EBUSY;
-        weir_queue_enter(&poll->core.queue);
+        while (!atomic_compare_exchange_strong_explicit(&poll->role, &role, role | ROLE_HELD | add,
+                                                        memory_order_acquire, memory_order_relaxed)) {
+                if (role & ROLE_GONE)
+                        return -ESHUTDOWN;
+                if (role & ROLE_HELD)
+                        return role & ROLE_KEPT && weir_epochs_owns_kept(&poll->core.epochs) ? -EDEADLK : -EBUSY;
+        }
         return 0;
 }
 
 /* moment is looked at unless timeout is 0 or WEIR_FOREVER. */
-static int wait_in_role(struct weir_poll *poll, struct weir_events *events, int64_t timeout, int64_t moment) {
+static int wait_in_role(struct weir_poll *poll, struct weir_events *events, int64_t timeout, int64_t moment,
+                        bool kept) {
         int r = 0;
 
         WEIR_PROBE(2, wait_begin, poll, timeout);
+        weir_queue_enter(&poll->core.queue);
         /* A function that runs because of the close may fill the object again, and may fork. */
         while (r == 0 && weir_events_is_open(events)) {
                 weir_events_clear(events);
@@ -337,40 +346,52 @@ static int wait_in_role(struct weir_poll *poll, struct weir_events *events, int6
         }
         if (r == 0) {
                 weir_events_attach(events, &poll->core);
+                events->batch.kept = kept;
                 r = wait_for_batch(poll, events, timeout, moment);
         }
         weir_poll_count(&poll->waits);
         WEIR_PROBE(2, wait_return, poll, r);
-        leave(poll);
+        finish_wait(poll);
         return r;
 }
 
+/* The moment at which a timeout of as many nanoseconds ends. */
+static int64_t moment_of(int64_t ns) {
+        int64_t now = ns != 0 && ns != WEIR_FOREVER ? weir_sys_now() : 0;
+
+        return ns < WEIR_FOREVER - now ? now + ns : WEIR_FOREVER;
+}
+
 int weir_poll_wait(struct weir_poll *poll, struct weir_events *events, const struct timespec *timeout) {
-        int64_t ns, now;
+        int64_t ns;
         int r;
 
         if (!poll || !events || !nanoseconds(timeout, &ns))
                 return -EINVAL;
-        r = enter(poll);
+        r = enter(poll, 0);
         if (r < 0)
                 return r;
-        now = ns != 0 && ns != WEIR_FOREVER ? weir_sys_now() : 0;
-        return wait_in_role(poll, events, ns, ns < WEIR_FOREVER - now ? now + ns : WEIR_FOREVER);
+        r = wait_in_role(poll, events, ns, moment_of(ns), false);
+        leave(poll);
+        return r;
 }
 
 int weir_poll_wait_until(struct weir_poll *poll, struct weir_events *events, weir_time moment) {
-        int64_t now;
+        int64_t timeout = WEIR_FOREVER, now;
         int r;
 
         if (!poll || !events || moment < 0)
                 return -EINVAL;
-        r = enter(poll);
+        r = enter(poll, 0);
         if (r < 0)
                 return r;
-        if (moment == WEIR_NEVER)
-                return wait_in_role(poll, events, WEIR_FOREVER, moment);
-        now = weir_sys_now();
-        return wait_in_role(poll, events, now < moment ? moment - now : 0, moment);
+        if (moment != WEIR_NEVER) {
+                now = weir_sys_now();
+                timeout = now < moment ? moment - now : 0;
+        }
+        r = wait_in_role(poll, events, timeout, moment, false);
+        leave(poll);
+        return r;
 }
 
 int weir_poll_interrupt(struct weir_poll *poll) {
@@ -384,6 +405,84 @@ int weir_poll_interrupt(struct weir_poll *poll) {
         if (weir_queue_interrupt(&poll->core.queue))
                 weir_core_signal(&poll->core);
         return 0;
+}
+
+/* ---------------------------------------------------------------- the role as an object */
+
+static struct weir_poll *poll_of_role(struct weir_role *role) {
+        return (struct weir_poll *)role;
+}
+
+int weir_role_create(struct weir_poll *poll, struct weir_role **ret_role) {
+        int r;
+
+        if (!poll || !ret_role)
+                return -EINVAL;
+        r = weir_core_check(&poll->core);
+        if (r < 0)
+                return r;
+        /* relaxed: the bit alone counts; what waits leave to each other goes by HELD */
+        if (atomic_fetch_or_explicit(&poll->role, ROLE_OBJECT, memory_order_relaxed) & ROLE_OBJECT)
+                return -EBUSY;
+        weir_core_ref(&poll->core);
+        *ret_role = (struct weir_role *)poll;
+        return 0;
+}
+
+static bool is_kept(struct weir_poll *poll) {
+        /* relaxed: it is kept and left by whoever has the object, who orders that with the caller */
+        return atomic_load_explicit(&poll->role, memory_order_relaxed) & ROLE_KEPT;
+}
+
+int weir_role_keep(struct weir_role *role) {
+        struct weir_poll *poll = poll_of_role(role);
+        int r;
+
+        if (!role)
+                return -EINVAL;
+        r = weir_core_check(&poll->core);
+        if (r < 0)
+                return r;
+        return is_kept(poll) ? 0 : enter(poll, ROLE_KEPT);
+}
+
+void weir_role_leave(struct weir_role *role) {
+        struct weir_poll *poll = poll_of_role(role);
+
+        if (!role || !is_kept(poll))
+                return;
+        if (!weir_core_is_forked(&poll->core))
+                weir_queue_take_interrupt(&poll->core.queue);
+        leave(poll);
+}
+
+int weir_role_wait(struct weir_role *role, struct weir_events *events, const struct timespec *timeout) {
+        struct weir_poll *poll = poll_of_role(role);
+        int64_t ns;
+        int r;
+
+        if (!role || !events || !nanoseconds(timeout, &ns))
+                return -EINVAL;
+        r = weir_core_check(&poll->core);
+        if (r < 0)
+                return r;
+        return is_kept(poll) ? wait_in_role(poll, events, ns, moment_of(ns), true) : -EINVAL;
+}
+
+int weir_role_interrupt(struct weir_role *role) {
+        return weir_poll_interrupt(poll_of_role(role));
+}
+
+void weir_role_destroy(struct weir_role *role) {
+        struct weir_poll *poll = poll_of_role(role);
+
+        if (!role)
+                return;
+        weir_role_leave(role);
+        if (!weir_core_is_forked(&poll->core))
+                /* relaxed: as in weir_role_create() */
+                atomic_fetch_and_explicit(&poll->role, ~ROLE_OBJECT, memory_order_relaxed);
+        weir_core_unref(&poll->core);
 }
 
 /* ---------------------------------------------------------------- nesting */

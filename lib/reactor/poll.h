@@ -4,11 +4,22 @@
 #include "core.h"
 
 /*
- * The waiting role: 0 nobody waits, HELD one thread does, GONE the poll is destroyed. Whoever finds the other's bit when it
- * sets GONE or clears HELD has the poll's reference to the core to release.
+ * The waiting role. Whoever finds the other's bit when it sets GONE or clears HELD has the poll's reference to the core to
+ * release.
+ *
+ *   HELD    one thread waits, or the role is KEPT
+ *   GONE    the poll is destroyed
+ *   OBJECT  there is a struct weir_role, which is a pointer to the core and one reference
+ *   KEPT    it keeps the role HELD from one wait to the next
+ *
+ *            weir_poll_wait()                   weir_role_keep()
+ *    HELD <--------------------> nobody waits <--------------------> HELD | KEPT
+ *                                                weir_role_leave()
  */
-#define ROLE_HELD UINT32_C(1)
-#define ROLE_GONE UINT32_C(2)
+#define ROLE_HELD   UINT32_C(1)
+#define ROLE_GONE   UINT32_C(2)
+#define ROLE_OBJECT UINT32_C(4)
+#define ROLE_KEPT   UINT32_C(8)
 
 struct weir_poll {
         struct weir_registry core;

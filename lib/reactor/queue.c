@@ -94,8 +94,8 @@ bool weir_queue_interrupt(struct weir_queue *queue) {
         do {
                 WEIR_YIELD();
                 next = (head & ~QUEUE_PARKED) | QUEUE_INTERRUPTED;
-                /* relaxed: the flag carries nothing with it, and a read-modify-write carries on what a push released */
-        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, memory_order_relaxed,
+                /* PAIR(interrupt): the thread whose wait it ends sees what the caller wrote before, a flag for instance. */
+        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, memory_order_release,
                                                           memory_order_relaxed));
         return head & QUEUE_PARKED;
 }
@@ -109,8 +109,8 @@ bool weir_queue_take_interrupt(struct weir_queue *queue) {
                 next = head & ~QUEUE_INTERRUPTED;
                 if (head & QUEUE_NESTED && !weir_link_slot(head))
                         next |= QUEUE_PARKED;
-                /* relaxed: as in weir_queue_interrupt() */
-        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, memory_order_relaxed,
+                /* PAIR(interrupt): weir_queue_interrupt(), all of those that came together. */
+        } while (!atomic_compare_exchange_strong_explicit(&queue->head, &head, next, memory_order_acquire,
                                                           memory_order_relaxed));
         return true;
 }

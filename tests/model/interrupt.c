@@ -2,15 +2,17 @@
 
 /*
  * An interrupt against a wait that is about to sleep, and a wake. The wait in progress or the next one is interrupted, once, and
- * the wake is not lost.
+ * the wake is not lost. What was written before the interrupt is seen after it.
  * Threads: one waits for ever until it has both; one interrupts; one wakes.
  */
 
 #include "library.h"
 
 static struct weir_waker *waker;
+static bool said; /* plain memory: the checker reports a read that nothing orders after the write */
 
 static void set_up(void) {
+        said = false;
         open_poll();
         assert(weir_waker_create(registry, 7, &waker) == 0);
 }
@@ -25,6 +27,7 @@ static void *waits(void *unused) {
                 r = weir_poll_wait(poll, events, NULL);
                 if (r == -EINTR) {
                         assert(!interrupted);
+                        assert(said);
                         interrupted = true;
                         continue;
                 }
@@ -37,6 +40,7 @@ static void *waits(void *unused) {
 
 static void *interrupts(void *unused) {
         (void)unused;
+        said = true;
         assert(weir_poll_interrupt(poll) == 0);
         return NULL;
 }

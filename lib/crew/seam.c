@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What the crew asks of libc and the kernel: see seam.h. The futex is called directly, for no libc has a function for it. */
+
+#include "seam.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+#define CREW_NS_PER_S INT64_C(1000000000)
+
+/* <linux/futex.h> comes with the kernel's headers, which not every libc brings along. */
+#define CREW_FUTEX_WAIT 128
+#define CREW_FUTEX_WAKE 129
+
+/* Where there never was one with 32 bits of seconds. */
+#ifdef SYS_futex
+#define CREW_FUTEX SYS_futex
+#else
+#define CREW_FUTEX SYS_futex_time64
+#endif
+
+struct crew_timespec {
+        int64_t seconds;
+        int64_t nanoseconds;
+};
+
+int64_t weir_seam_now(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return ts.tv_sec * CREW_NS_PER_S + ts.tv_nsec;
+}
+
+void *weir_seam_alloc(size_t size) {
+        int saved = errno;
+        void *memory = aligned_alloc(CREW_LINE, (size + CREW_LINE - 1) / CREW_LINE * CREW_LINE);
+
+        errno = saved;
+        return memory ? memset(memory, 0, size) : NULL;
+}
+
+void weir_seam_free(void *memory) {
+        int saved = errno;
+
+        free(memory);
+        errno = saved;
+}
+
+void *weir_seam_page(size_t size, int *ret_pid) {
+        int saved = errno;
+        void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (page != MAP_FAILED)
+                *ret_pid = madvise(page, size, MADV_WIPEONFORK) < 0 ? getpid() : 0;
+        errno = saved;
+        return page == MAP_FAILED ? NULL : page;
+}
+
+void weir_seam_free_page(void *page, size_t size) {
+        int saved = errno;
+
+        if (page)
+                munmap(page, size);
+        errno = saved;
+}
+
+int weir_seam_getpid(void) {
+        return getpid();
+}
+
+/* The one with 64 bits of seconds, where there are two, for a time. */
+static long crew_futex(bool timed) {
+#ifdef SYS_futex_time64
+        if (timed)
+                return SYS_futex_time64;
+#endif
+        (void)timed;
+        return CREW_FUTEX;
+}
+
+void weir_seam_sleep(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout) {
+        struct crew_timespec ts = { timeout / CREW_NS_PER_S, timeout % CREW_NS_PER_S };
+        bool timed = timeout != CREW_FOREVER;
+        int saved = errno;
+
+        syscall(crew_futex(timed), word, CREW_FUTEX_WAIT, expected, timed ? &ts : NULL, NULL, 0);
+        errno = saved;
+}
+
+void weir_seam_wake(_Atomic(uint32_t) *word, int count) {
+        int saved = errno;
+
+        syscall(CREW_FUTEX, word, CREW_FUTEX_WAKE, count, NULL, NULL, 0);
+        errno = saved;
+}
+
+unsigned weir_seam_processors(void) {
+        int saved = errno, count = 0;
+        cpu_set_t few, *set = &few;
+        size_t size = sizeof few;
+
+        CPU_ZERO(&few);
+        /* A machine may have more processors than the plain type has room for. */
+        for (int room = CPU_SETSIZE; sched_getaffinity(0, size, set) < 0 && errno == EINVAL && room <= 1 << 20;) {
+                room *= 2;
+                if (set != &few)
+                        CPU_FREE(set);
+                size = CPU_ALLOC_SIZE(room);
+                set = CPU_ALLOC(room);
+                if (!set)
+                        break;
+                CPU_ZERO_S(size, set);
+        }
+        if (set) {
+                count = CPU_COUNT_S(size, set);
+                if (set != &few)
+                        CPU_FREE(set);
+        }
+        errno = saved;
+        return count > 0 ? (unsigned)count : 1;
+}
+
+int weir_seam_thread(pthread_t *ret_thread, void *(*run)(void *), void *argument) {
+        sigset_t all, former;
+        int r;
+
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &former);
+        r = pthread_create(ret_thread, NULL, run, argument);
+        pthread_sigmask(SIG_SETMASK, &former, NULL);
+        return -r;
+}
+
+int weir_seam_forbid_cancel(void) {
+        int state;
+
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+        return state;
+}
+
+void weir_seam_restore_cancel(int state) {
+        pthread_setcancelstate(state, &state);
+}
