@@ -238,4 +238,5 @@ def main():
             function(directory / name, results)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -62,6 +62,32 @@ SERVERS = {**MACHINE, "build": {"weir": "0", "options": ""}, "tools": {"wrk": "w
                      {"connections": 8, "servers": {"weir": EPOLL, "epoll": WEIR, "libevent": LIBEVENT},
                       "ratios": {"epoll": ratios(EPOLL, WEIR), "libevent": ratios(EPOLL, LIBEVENT)}}]}
 
+LOAD_KEYS = ("requests_per_s", "p50_us", "p99_us", "p999_us", "cpu_us", "switches", "share")
+
+
+def load(option, connections, weir, rival):
+    """Each figure of weir is so much, of the rival likewise, but for the share of the busiest thread."""
+    ratio = {key: figure(weir / rival) for key in LOAD_KEYS}
+    return {"load": [option], "threads": 2, "connections": connections,
+            "servers": {"weir": {key: figure(0.95 if key == "share" else weir) for key in LOAD_KEYS},
+                        "queue": {key: figure(rival) for key in LOAD_KEYS}}, "ratios": {"queue": ratio}}
+
+
+CREW_LOADS = {**MACHINE, "build": {"weir": "0", "options": ""}, "settings": {"rounds": 7, "seconds": 2, "load_average": 0.1},
+              "servers": {"weir": "weir 0", "queue": "a queue"},
+              "cases": [load("--work=20", 8, 100, 100), load("--work=20", 1, 200, 100), load("--sleep=1000", 64, 50, 100)]}
+CREW = {**MACHINE, "cases": [{"name": "one-64", "baseline": "a loop", "unit": "ratio", "weir": figure(1.0), "target": 1.03},
+                             {"name": "behind", "baseline": "", "unit": "us", "weir": figure(3000.0), "target": 2000}]}
+CREW_ROWS = (
+    ("| --work=20, 2 threads, 8 connections | requests/s | ≥ 0.98 | queue |", "| 0.900 to 1.100 | yes |"),
+    ("| --work=20, 2 threads, 8 connections | busiest thread |", "| no |"),
+    ("| --work=20, 2 threads, 1 connections | p99 |", "| 1.800 to 2.200 | no |"),
+    ("| --sleep=1000, 2 threads, 64 connections | requests/s |", "| no |"),
+    ("| --sleep=1000, 2 threads, 64 connections | p99 |", "| yes |"),
+    ("| one-64 |", "| yes |"),
+    ("| behind |", "| no |"),
+)
+
 # How a row must begin and end.
 ROWS = (
     ("- libevent", " 2: heavy"),
@@ -87,6 +113,12 @@ ROWS = (
 )
 
 
+def check_rows(text, rows):
+    for begin, end in rows:
+        found = [line for line in text.splitlines() if line.startswith(begin)]
+        check(len(found) == 1 and found[0].endswith(end), f"{begin}: {found} should end in {end}")
+
+
 def run(program, *arguments):
     return subprocess.run([HERE / program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
 
@@ -104,17 +136,21 @@ with tempfile.TemporaryDirectory() as name:
     text = readme.read_text()
     check(text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text, "the README around is not as it was")
     check("Abacus" in text and "2001-02-03" in text, "where do the figures come from?")
-    for begin, end in ROWS:
-        found = [line for line in text.splitlines() if line.startswith(begin)]
-        check(len(found) == 1 and found[0].endswith(end), f"{begin}: {found} should end in {end}")
+    check_rows(text, ROWS)
     run("tables.py", directory, readme)
     check(readme.read_text() == text, "a second time it is another README")
     readme.write_text("no markers\n")
     check(run("tables.py", directory, readme).returncode == 1, "a README without markers is no error")
 
+    (directory / "loads.json").write_text(json.dumps(CREW_LOADS))
+    (directory / "crew.json").write_text(json.dumps(CREW))
+    made = run("loads.py", directory)
+    check(made.returncode == 0 and not made.stderr, f"loads.py fails: {made.stderr.decode()}")
+    check_rows((directory / "loads.md").read_text(), CREW_ROWS)
+
     if shutil.which("gnuplot"):
         made = run("charts.py", directory)
         check(made.returncode == 0 and not made.stderr, f"charts.py fails: {made.stderr.decode()}")
-        for picture in ("cost.svg", "ratios.svg", "servers.svg"):
+        for picture in ("cost.svg", "loads.svg", "ratios.svg", "servers.svg"):
             words = "".join(xml.etree.ElementTree.parse(directory / picture).getroot().itertext())
             check("Abacus" in words and "2001-02-03" in words and "weir" in words, f"{picture}: what is it?")

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Measures everything anew and writes it down: bench/results/results.sh [micro|owned|servers|charts]. A name does that part:
+# Measures everything anew and writes it down: bench/results/results.sh [micro|owned|servers|crew|charts]. A name does that part:
 #   micro    weir-bench, into bench/results/micro.json
 #   owned    weir-bench-owned, into bench/results/owned.json
 #   servers  bench/rivals/compare.py, into bench/results/servers.json
+#   crew     weir-bench-crew and bench/rivals/loads.py, into crew.json, loads.json, loads.md and loads.svg there
 #   charts   the pictures in bench/results and the tables in README.md, from these
-# It wants a quiet machine, gnuplot, wrk and strace, and the libraries that weir is compared with. It takes a quarter of an hour.
+# It wants a quiet machine, gnuplot, wrk and strace, and the libraries that weir is compared with. It takes an hour.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -14,7 +15,7 @@ results=bench/results
 
 make_build() {
         [[ -d $build ]] || meson setup "$build" --buildtype=release
-        meson compile -C "$build" weir-bench weir-bench-owned bench-servers
+        meson compile -C "$build" weir-bench weir-bench-owned weir-bench-crew bench-servers
 }
 
 # measure NAME PROGRAM
@@ -39,21 +40,29 @@ servers() {
         bench/rivals/compare.py --json "$results/servers.json" "$build"
 }
 
+# With arguments for the latter.
+crew() {
+        measure crew weir-bench-crew
+        bench/rivals/loads.py "$@" --json "$results/loads.json" "$build"
+        "$results/loads.py" "$results"
+}
+
 charts() {
         "$results/charts.py" "$results"
         "$results/tables.py" "$results" README.md
 }
 
 case ${1:-all} in
-micro | owned | servers | charts) "$1" ;;
+micro | owned | servers | crew | charts) "$@" ;;
 all)
         micro
         owned
         servers
+        crew
         charts
         ;;
 *)
-        sed -n '3,8s/^# //p' "$0" >&2
+        sed -n '3,9s/^# //p' "$0" >&2
         exit 2
         ;;
 esac

@@ -15,8 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* How many events a thread takes at once, as httpd. */
+/* How many events a thread takes at once, at most. */
+#ifndef BATCH
 #define BATCH 64
+#endif
 
 /* The set and the listener, whose events carry no pointer. Written before there are threads. */
 static int set, listener;

@@ -15,17 +15,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/load.h"
 #include "common/start.h"
 #include "httpd/http.h"
 
 static_assert(SESSION_INPUT == HTTP_HEAD_MAX, "a head that does not fit is refused, so there is always room to read");
 
-static const char usage[] = "Usage: rival-NAME [OPTION]...\n"
-                            "Serve a page on the loopback address until SIGINT or SIGTERM, as httpd does.\n"
-                            "\n"
-                            "  --port=N             listen on port N (default 8080; 0 picks a free one)\n"
-                            "  --threads=N          threads that serve (default 2)\n"
-                            "  --help               print this\n";
+static const char usage[] =
+        "Usage: rival-NAME [OPTION]...\n"
+        "Serve a page on the loopback address until SIGINT or SIGTERM, as httpd does.\n"
+        "\n"
+        "  --port=N             listen on port N (default 8080; 0 picks a free one)\n"
+        "  --threads=N          threads that serve (default 2)\n" LOAD_USAGE "  --help               print this\n";
 
 void rival_fail(const char *what) {
         fprintf(stderr, "%s: failed: %s%s%s\n", rival_name(), what, errno ? ", perhaps: " : "",
@@ -53,6 +54,7 @@ void session_init(struct session *session, int fd) {
 static struct http_response respond(const struct http_request *request) {
         struct http_response response;
 
+        load_bear();
         if (request->method == HTTP_OTHER)
                 response = http_plain_status(405);
         else if (request->has_body)
@@ -128,10 +130,11 @@ enum need session_serve(struct session *session) {
 
 int main(int argc, char **argv) {
         unsigned long number = 8080, threads = 2;
+        struct load load = { .work = 0 };
         const struct number_option options[] = {
-                { "port", 0, UINT16_MAX, &number },
-                { "threads", 1, 1024, &threads },
-                { NULL, 0, 0, NULL },
+                { "port", 0, UINT16_MAX, &number },  { "threads", 1, 1024, &threads },
+                { "work", 0, LOAD_MAX, &load.work }, { "sleep", 0, LOAD_MAX, &load.sleep },
+                { "rare", 0, LOAD_MAX, &load.rare }, { NULL, 0, 0, NULL },
         };
         struct pollfd signals = { .events = POLLIN };
         uint16_t port;
@@ -149,6 +152,7 @@ int main(int argc, char **argv) {
                 fprintf(stderr, "%s: cannot listen on port %lu: %s\n", argv[0], number, strerror(-listener));
                 return 1;
         }
+        load_set(&load);
         rival_start(listener, (unsigned)threads);
         printf("listening on http://127.0.0.1:%u/ with %s\n", port, rival_name());
         fflush(stdout);

@@ -2,26 +2,25 @@
 
 /*
  * chat: people connect by telnet or nc, say their name, and from then on everybody reads what anybody writes. Read
- * wait_and_dispatch() first, then moderate(), then room.c.
+ * on_event() first, then moderate(), then room.c.
  *
- * Two threads: the waiter does nothing but wait and hand each event to the function it is for. The main thread is the
- * moderator. It sleeps on the standard input and a signalfd(2), knows nothing of the waiter, and speaks to all and
- * kicks users whenever it likes: weir lets any thread do so while another one waits. To end the waiter it wakes it.
+ * A crew of one thread calls on_event() for each event: one lock makes one order of all lines, so more threads would
+ * wait for each other. The main thread is the moderator. It sleeps on the standard input and a signalfd(2), knows
+ * nothing of the crew, and speaks to all and kicks users whenever it likes: weir lets any thread do so while another
+ * one waits.
  *
- * At the end the waiter is joined, and its last batch closed; with none open the room frees its users at once. Then
- * nothing is registered any more, and the poll goes.
+ * At the end the crew is destroyed: its thread has left then, and no batch is open, so the room frees its users at
+ * once. Then nothing is registered any more, and the poll goes.
  */
 
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <weir/crew.h>
 
 #include "common/start.h"
 #include "room.h"
-
-/* How many events the waiter takes at once. */
-#define BATCH 64
 
 static const char usage[] = "Usage: chat [OPTION]...\n"
                             "A chat on the loopback address. The first line a user sends is its name; /quit leaves.\n"
@@ -33,34 +32,24 @@ static const char usage[] = "Usage: chat [OPTION]...\n"
 /* Tokens that are no pointers to users. */
 enum {
         TOKEN_LISTENER,
-        TOKEN_STOPPER,
 };
 
 struct chat {
         struct weir_poll *poll;
-        struct weir_events *events; /* the waiter's */
-        struct weir_waker *stopper;
+        struct weir_crew *crew;
         struct room room;
 };
 
-/* ---------------------------------------------------------------- the waiter */
+/* ---------------------------------------------------------------- the crew */
 
-static void *wait_and_dispatch(void *argument) {
-        struct chat *chat = argument;
-        struct weir_event event;
+static void on_event(struct weir_crew *crew, const struct weir_event *event, void *data) {
+        struct chat *chat = data;
 
-        for (;;) {
-                /* Nothing but a signal can make it fail here; then there is no batch, and it waits again. */
-                weir_poll_wait(chat->poll, chat->events, NULL);
-                while (weir_events_next(chat->events, &event)) {
-                        if (event.token == TOKEN_STOPPER)
-                                return NULL;
-                        if (event.token == TOKEN_LISTENER)
-                                room_admit(&chat->room);
-                        else
-                                room_serve(weir_token_ptr(event.token));
-                }
-        }
+        (void)crew;
+        if (event->token == TOKEN_LISTENER)
+                room_admit(&chat->room);
+        else
+                room_serve(weir_token_ptr(event->token));
 }
 
 /* ---------------------------------------------------------------- the moderator */
@@ -123,36 +112,30 @@ static int chat_open(struct chat *chat) {
         r = weir_poll_create(&chat->poll);
         if (r < 0)
                 return r;
-        r = weir_events_create(BATCH, &chat->events);
-        if (r < 0)
-                return r;
-        return weir_waker_create(weir_poll_registry(chat->poll), TOKEN_STOPPER, &chat->stopper);
-}
-
-static void chat_close(struct chat *chat) {
-        weir_waker_destroy(chat->stopper);
-        weir_events_destroy(chat->events);
-        weir_poll_destroy(chat->poll);
+        return weir_crew_create(chat->poll, on_event, chat, &chat->crew);
 }
 
 static int chat_run(struct chat *chat, int signals, uint16_t port) {
-        pthread_t waiter;
         int r;
 
         r = room_open(&chat->room, weir_poll_registry(chat->poll), TOKEN_LISTENER, &port);
         if (r < 0)
                 return r;
-        r = pthread_create(&waiter, NULL, wait_and_dispatch, chat);
+        r = weir_crew_start(chat->crew, 1);
         if (r == 0) {
                 printf("listening on 127.0.0.1:%u\n", port);
                 fflush(stdout);
                 moderate(&chat->room, signals);
-                weir_waker_wake(chat->stopper);
-                pthread_join(waiter, NULL);
         }
-        weir_events_clear(chat->events); /* closes the last batch */
+        weir_crew_destroy(chat->crew);
+        chat->crew = NULL;
         room_close(&chat->room);
-        return -r;
+        return r;
+}
+
+static void chat_close(struct chat *chat) {
+        weir_crew_destroy(chat->crew);
+        weir_poll_destroy(chat->poll);
 }
 
 int main(int argc, char **argv) {

@@ -3,19 +3,19 @@
 /*
  * The room. Read room_kick() and free_user() first, then room_serve().
  *
- * Two threads meet here, and there could be more: the waiter, which gets the events and reads from the sockets; and
- * whoever else speaks to all or kicks. A user may be kicked while the waiter holds an event of it, or is in the midst
+ * Two threads meet here, and there could be more: that of the crew, which gets the events and reads from the sockets; and
+ * whoever else speaks to all or kicks. A user may be kicked while the crew holds an event of it, or is in the midst
  * of reading from it. So its end has three steps:
  *
  *   1. take_out()   Under the lock it leaves the list: nobody finds it, speaks to it or takes it out a second time.
  *   2. farewell()   weir_deregister(): no event of it is handed out any more, not even one that was fetched before.
  *                   But one may have been handed out just before. So neither may the memory be freed yet, nor the socket
- *                   be closed: the waiter may be about to read from its number, which may be another file's by then.
- *   3. free_user()  By weir_defer(), when every batch that was open in step 2 is closed. The waiter closes its batch
- *                   when it waits again; by then it has forgotten the user. Now number and memory may go.
+ *                   be closed: the crew may be about to read from its number, which may be another file's by then.
+ *   3. free_user()  By weir_defer(), when every batch that was open in step 2 is closed. The crew closes its batch
+ *                   before it waits again; by then it has forgotten the user. Now number and memory may go.
  *
  * Who may touch what of a user:
- *   input           the waiter alone, without a lock, also when the user has been taken out meanwhile
+ *   input           the thread of the crew alone, without a lock, also when the user has been taken out meanwhile
  *   output, name,   any thread, under the room's lock
  *   the links
  *   fd              any thread until free_user()
@@ -24,7 +24,7 @@
  * called under this one.
  *
  * Users are registered edge-triggered for both directions, once and for all. Whoever speaks writes to the sockets
- * itself; what a socket does not take stays in the user's output, and the waiter sends it when the socket has room. Who
+ * itself; what a socket does not take stays in the user's output, and the crew sends it when the socket has room. Who
  * lets OUTPUT_SIZE bytes pile up is taken out, so the slow cost the others nothing.
  */
 
@@ -55,7 +55,7 @@ struct user {
         int fd;
         struct weir_deferred deferred;
 
-        /* The waiter's. */
+        /* The crew's. */
         bool too_long; /* the line that has begun is; its rest is skipped */
         size_t input_size;
         char input[LINE_SIZE];
@@ -71,7 +71,7 @@ struct user {
 
 /* ---------------------------------------------------------------- the end of a user */
 
-/* Has the waiter look whether somebody is before the door, who may have been there for long. */
+/* Has the crew look whether somebody is before the door, who may have been there for long. */
 static void look_afresh(struct room *room) {
         weir_reregister(room->registry, room->listener, room->token, WEIR_READABLE);
 }
@@ -191,7 +191,7 @@ bool room_kick(struct room *room, const char *name) {
         return user;
 }
 
-/* ---------------------------------------------------------------- from the waiter */
+/* ---------------------------------------------------------------- from the crew */
 
 /* The first line of a user is its name. */
 static void introduce(struct user *user, const char *name) {
@@ -215,7 +215,7 @@ static void take_line(struct user *user, const char *line) {
 
         pthread_mutex_lock(&room->lock);
         if (!user->present) {
-                /* Taken out while the waiter was reading: what it still has to say is not heard. */
+                /* Taken out while the crew was reading: what it still has to say is not heard. */
         } else if (!line) {
                 tell(user, "* That line was too long.\n");
         } else if (strcmp(line, "/quit") == 0) {

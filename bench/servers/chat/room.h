@@ -27,7 +27,7 @@ int room_open(struct room *room, struct weir_registry *registry, weir_token toke
 /* When nothing waits on the poll any more, and no batch is open. */
 void room_close(struct room *room);
 
-/* For the waiter alone, which got an event of the listener or of a user. */
+/* For the one thread of the crew, which got an event of the listener or of a user. */
 void room_admit(struct room *room);
 void room_serve(struct user *user);
 

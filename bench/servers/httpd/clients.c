@@ -72,7 +72,7 @@ static void end_if_over(struct clients *clients) {
                 return;
         clients->over = true;
         pthread_cond_broadcast(&clients->news);
-        weir_waker_wake(clients->on_over);
+        weir_crew_stop(clients->crew);
 }
 
 void clients_end(struct clients *clients) {
@@ -103,6 +103,7 @@ static void take_out(struct clients *clients, struct connection *connection) {
         if (connection->next)
                 connection->next->previous = connection->previous;
         --clients->count;
+        clients->answered += connection_answered(connection);
         end_if_over(clients);
         pthread_mutex_unlock(&clients->lock);
 }
@@ -268,20 +269,11 @@ bool clients_sleep(struct clients *clients, int64_t ns) {
         return over;
 }
 
-bool clients_are_over(struct clients *clients) {
-        bool over;
-
+void clients_count(struct clients *clients, uint64_t *ret_count, uint64_t *ret_answered) {
         pthread_mutex_lock(&clients->lock);
-        over = clients->over;
+        *ret_count = clients->count;
+        *ret_answered = clients->answered;
+        for (struct connection *c = clients->connections; c; c = c->next)
+                *ret_answered += connection_answered(c);
         pthread_mutex_unlock(&clients->lock);
-        return over;
-}
-
-uint64_t clients_count(struct clients *clients) {
-        uint64_t count;
-
-        pthread_mutex_lock(&clients->lock);
-        count = clients->count;
-        pthread_mutex_unlock(&clients->lock);
-        return count;
 }

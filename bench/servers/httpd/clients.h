@@ -4,6 +4,7 @@
 /* The connections of a server, and the listening socket by which they come: accepting, reaping, and the end. */
 
 #include <pthread.h>
+#include <weir/crew.h>
 
 #include "connection.h"
 
@@ -12,6 +13,7 @@ struct clients {
         pthread_cond_t news;  /* stopping, or over */
         struct connection *connections;
         uint64_t count;     /* of connections */
+        uint64_t answered;  /* requests, on connections that are no more */
         unsigned accepting; /* threads inside clients_accept() */
         int64_t stopped_at;
         bool over; /* stopping, and neither connections nor accepting threads are left */
@@ -20,8 +22,8 @@ struct clients {
         atomic_bool full;     /* out of descriptors: the listener is not armed */
 
         int listener;
-        weir_token token;           /* of the listener */
-        struct weir_waker *on_over; /* is woken when over */
+        weir_token token;       /* of the listener */
+        struct weir_crew *crew; /* is stopped when over */
 };
 
 void clients_init(struct clients *clients);
@@ -50,5 +52,5 @@ void clients_end(struct clients *clients);
 /* Sleeps for a time in nanoseconds, or less when there is news. Returns whether all is over. */
 bool clients_sleep(struct clients *clients, int64_t ns);
 
-bool clients_are_over(struct clients *clients);
-uint64_t clients_count(struct clients *clients);
+/* How many connections there are, and how many requests have been answered so far. */
+void clients_count(struct clients *clients, uint64_t *ret_count, uint64_t *ret_answered);

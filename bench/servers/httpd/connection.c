@@ -19,6 +19,8 @@
 
 #include "connection.h"
 
+#include "common/load.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +53,7 @@ struct connection *connection_new(int fd, int64_t now) {
         memset(connection, 0, offsetof(struct connection, input));
         atomic_init(&connection->state, SERVED);
         atomic_init(&connection->since, now);
+        atomic_init(&connection->answered, 0);
         connection->fd = fd;
         return connection;
 }
@@ -121,6 +124,11 @@ bool connection_is_older(struct connection *connection, int64_t moment) {
 
 /* ---------------------------------------------------------------- answers */
 
+uint64_t connection_answered(struct connection *connection) {
+        /* relaxed: a number */
+        return atomic_load_explicit(&connection->answered, memory_order_relaxed);
+}
+
 static void append(struct connection *connection, const struct http_response *response) {
         connection->output_end += (unsigned)http_format(response, connection->output + connection->output_end);
         connection->ending = response->close;
@@ -154,6 +162,7 @@ static void answer_request(struct connection *connection, const struct http_requ
                            bool last) {
         struct http_response response = { .status = 200 };
 
+        load_bear();
         if (request->method == HTTP_OTHER)
                 response = http_plain_status(405);
         else if (request->has_body)
@@ -209,8 +218,7 @@ static void answer(struct connection *connection, struct service *service, bool 
                 connection->partial = false;
                 stamp(connection, service->now);
                 /* relaxed: one writer; readers want the number alone */
-                atomic_store_explicit(&service->requests,
-                                      atomic_load_explicit(&service->requests, memory_order_relaxed) + count,
+                atomic_store_explicit(&connection->answered, connection_answered(connection) + count,
                                       memory_order_relaxed);
         }
 }

@@ -26,8 +26,9 @@
 struct connection {
         /* Read and written by any thread. */
         _Atomic(unsigned) state;
-        atomic_bool urgent;     /* urgent data has come: a short count does not say any more that all was read */
-        _Atomic(int64_t) since; /* when the connection fell idle, its request began, or its output last moved */
+        atomic_bool urgent;         /* urgent data has come: a short count does not say any more that all was read */
+        _Atomic(int64_t) since;     /* when the connection fell idle, its request began, or its output last moved */
+        _Atomic(uint64_t) answered; /* requests; written by the owner */
 
         /* The server's, under its lock; see server.c. */
         struct connection *previous, *next;
@@ -48,10 +49,9 @@ struct connection {
 
 /* What a thread brings along to serve connections. */
 struct service {
-        struct weir_registry *registry; /* its clone */
-        int64_t now;                    /* coarse */
-        const atomic_bool *stopping;    /* finish what is in flight, then end */
-        _Atomic(uint64_t) requests;     /* answered by this thread, which alone writes it */
+        struct weir_registry *registry;
+        int64_t now;                 /* coarse */
+        const atomic_bool *stopping; /* finish what is in flight, then end */
 };
 
 /* A connection of an accepted socket, which it takes over. The caller owns it: SERVED. NULL when out of memory. */
@@ -74,6 +74,9 @@ bool connection_try_claim(struct connection *connection);
  * no longer the caller's. False: it is at its end; the caller still owns it and must close it.
  */
 bool connection_serve(struct connection *connection, struct service *service);
+
+/* How many requests have been answered. Any thread may ask. */
+uint64_t connection_answered(struct connection *connection);
 
 /* Whether it has been waiting since before a moment. Any thread may ask. */
 bool connection_is_older(struct connection *connection, int64_t moment);

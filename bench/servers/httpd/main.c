@@ -14,20 +14,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/load.h"
 #include "common/start.h"
 #include "server.h"
 
-static const char usage[] = "Usage: httpd [OPTION]...\n"
-                            "Serve a page on the loopback address until SIGINT or SIGTERM.\n"
-                            "\n"
-                            "  --port=N             listen on port N (default 8080; 0 picks a free one)\n"
-                            "  --threads=N          threads that serve (default: the number of processors)\n"
-                            "  --idle-timeout=S     close connections that are idle for S seconds (default 30)\n"
-                            "  --quiet              print the address alone, no status line\n"
-                            "  --help               print this\n";
+static const char usage[] =
+        "Usage: httpd [OPTION]...\n"
+        "Serve a page on the loopback address until SIGINT or SIGTERM.\n"
+        "\n"
+        "  --port=N             listen on port N (default 8080; 0 picks a free one)\n"
+        "  --threads=N          threads that serve (default: the number of processors)\n"
+        "  --idle-timeout=S     close connections that are idle for S seconds (default 30)\n" LOAD_USAGE
+        "  --quiet              print the address alone, no status line\n"
+        "  --help               print this\n";
 
 struct options {
         struct server_options server;
+        struct load load;
         bool quiet;
 };
 
@@ -64,6 +67,9 @@ static int parse_options(int argc, char **argv, struct options *options) {
                 { "port", required_argument, NULL, 'p' },
                 { "threads", required_argument, NULL, 't' },
                 { "idle-timeout", required_argument, NULL, 'i' },
+                { "work", required_argument, NULL, 'w' },
+                { "sleep", required_argument, NULL, 's' },
+                { "rare", required_argument, NULL, 'r' },
                 { "quiet", no_argument, NULL, 'q' },
                 { "help", no_argument, NULL, 'h' },
                 { NULL, 0, NULL, 0 },
@@ -87,6 +93,15 @@ static int parse_options(int argc, char **argv, struct options *options) {
                         break;
                 case 'i':
                         valid = parse_seconds(optarg, &options->server.idle_timeout);
+                        break;
+                case 'w':
+                        valid = parse_number(optarg, LOAD_MAX, &options->load.work);
+                        break;
+                case 's':
+                        valid = parse_number(optarg, LOAD_MAX, &options->load.sleep);
+                        break;
+                case 'r':
+                        valid = parse_number(optarg, LOAD_MAX, &options->load.rare);
                         break;
                 case 'q':
                         options->quiet = true;
@@ -158,6 +173,7 @@ int main(int argc, char **argv) {
         r = parse_options(argc, argv, &options);
         if (r > 0)
                 return r - 1;
+        load_set(&options.load);
         r = server_create(&options.server, &server);
         if (r < 0) {
                 fprintf(stderr, "httpd: cannot listen on port %u: %s\n", options.server.port, strerror(-r));

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The server: threads that take turns at waiting and serve what they get, and a reaper. Read work() first; it is the
- * loop of a program that uses weir with threads. The turn is in turn.h, a connection's life in connection.c, and how
- * connections come and go in clients.c.
+ * The server: a function that a crew calls for each event, and a reaper. Read on_event() first. A connection's life is in
+ * connection.c, and how connections come and go in clients.c.
  */
 
 #include "server.h"
@@ -12,12 +11,8 @@
 #include <stdlib.h>
 
 #include "clients.h"
-#include "turn.h"
 
 #define NS_PER_S INT64_C(1000000000)
-
-/* How many events a thread takes at once. */
-#define BATCH 64
 
 /* Tokens that are no pointers. */
 enum {
@@ -25,23 +20,16 @@ enum {
         TOKEN_STOPPER,
 };
 
-struct worker {
-        struct server *server;
-        struct weir_events *events;
-        struct service service;
-        pthread_t thread;
-        bool running;
-};
-
 struct server {
         struct weir_poll *poll;
+        struct weir_crew *crew;
         struct weir_waker *stopper;
-        struct turn turn;
         struct clients clients;
         uint16_t port;
         int64_t idle_timeout;
         unsigned threads;
-        struct worker workers[]; /* as many as threads, and the reaper */
+        pthread_t reaper;
+        bool reaping; /* there is a reaper */
 };
 
 static int64_t coarse_now(void) {
@@ -51,67 +39,55 @@ static int64_t coarse_now(void) {
         return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
+static struct service service_of(struct server *server) {
+        return (struct service){
+                .registry = weir_crew_registry(server->crew),
+                .now = coarse_now(),
+                .stopping = &server->clients.stopping,
+        };
+}
+
 /* ---------------------------------------------------------------- the threads */
 
-static void handle(struct worker *worker, const struct weir_event *event) {
-        struct server *server = worker->server;
+static void on_event(struct weir_crew *crew, const struct weir_event *event, void *data) {
+        struct server *server = data;
+        struct service service = service_of(server);
         struct connection *connection;
 
+        (void)crew;
         switch (event->token) {
         case TOKEN_LISTENER:
-                clients_accept(&server->clients, &worker->service);
+                clients_accept(&server->clients, &service);
                 break;
-        case TOKEN_STOPPER: /* woken by a signal, and again when the last connection is closed */
-                clients_stop(&server->clients, &worker->service);
-                if (clients_are_over(&server->clients))
-                        turn_end(&server->turn);
+        case TOKEN_STOPPER: /* woken by a signal */
+                clients_stop(&server->clients, &service);
                 break;
         default:
                 connection = weir_token_ptr(event->token);
                 if (connection_claim(connection, weir_event_is_priority(event)))
-                        clients_serve(&server->clients, connection, &worker->service);
+                        clients_serve(&server->clients, connection, &service);
         }
-}
-
-static void *work(void *argument) {
-        struct worker *worker = argument;
-        struct server *server = worker->server;
-        struct weir_event event;
-
-        while (turn_take(&server->turn)) {
-                int n = weir_poll_wait(server->poll, worker->events, NULL);
-
-                turn_pass(&server->turn, n == BATCH);
-                worker->service.now = coarse_now();
-                while (weir_events_next(worker->events, &event))
-                        handle(worker, &event);
-                weir_events_clear(worker->events); /* it may be long until the next turn, and what is deferred waits */
-        }
-        return NULL;
 }
 
 static void *reap(void *argument) {
-        struct worker *worker = argument;
-        struct server *server = worker->server;
+        struct server *server = argument;
         int64_t period = server->idle_timeout / 4 < NS_PER_S ? server->idle_timeout / 4 : NS_PER_S;
 
         while (!clients_sleep(&server->clients, period)) {
-                worker->service.now = coarse_now();
-                clients_reap(&server->clients, worker->service.now - server->idle_timeout, &worker->service);
+                struct service service = service_of(server);
+
+                clients_reap(&server->clients, service.now - server->idle_timeout, &service);
         }
         return NULL;
 }
 
 int server_start(struct server *server) {
-        for (unsigned i = 0; i <= server->threads; ++i) {
-                struct worker *worker = &server->workers[i];
-                int r = pthread_create(&worker->thread, NULL, i < server->threads ? work : reap, worker);
+        int r = -pthread_create(&server->reaper, NULL, reap, server);
 
-                if (r > 0)
-                        return -r;
-                worker->running = true;
-        }
-        return 0;
+        if (r < 0)
+                return r;
+        server->reaping = true;
+        return weir_crew_start(server->crew, server->threads);
 }
 
 /* ---------------------------------------------------------------- making and end */
@@ -123,21 +99,14 @@ static int fill(struct server *server, const struct server_options *options) {
         r = weir_poll_create(&server->poll);
         if (r < 0)
                 return r;
-        registry = weir_poll_registry(server->poll);
+        r = weir_crew_create(server->poll, on_event, server, &server->crew);
+        if (r < 0)
+                return r;
+        registry = weir_crew_registry(server->crew);
         r = weir_waker_create(registry, TOKEN_STOPPER, &server->stopper);
         if (r < 0)
                 return r;
-        server->clients.on_over = server->stopper;
-        for (unsigned i = 0; i <= server->threads; ++i) {
-                struct worker *worker = &server->workers[i];
-
-                worker->server = server;
-                worker->service.registry = weir_registry_clone(registry);
-                worker->service.stopping = &server->clients.stopping;
-                r = weir_events_create(BATCH, &worker->events);
-                if (r < 0)
-                        return r;
-        }
+        server->clients.crew = server->crew;
         server->port = options->port;
         return clients_listen(&server->clients, registry, TOKEN_LISTENER, &server->port);
 }
@@ -146,12 +115,11 @@ int server_create(const struct server_options *options, struct server **ret_serv
         struct server *server;
         int r;
 
-        server = calloc(1, sizeof *server + (options->threads + 1) * sizeof *server->workers);
+        server = calloc(1, sizeof *server);
         if (!server)
                 return -ENOMEM;
         server->idle_timeout = options->idle_timeout;
         server->threads = options->threads;
-        turn_init(&server->turn);
         clients_init(&server->clients);
         r = fill(server, options);
         if (r < 0) {
@@ -166,20 +134,12 @@ void server_destroy(struct server *server) {
         if (!server)
                 return;
         clients_end(&server->clients);
-        turn_end(&server->turn);
-        weir_waker_wake(server->stopper);
-        for (unsigned i = 0; i <= server->threads; ++i)
-                if (server->workers[i].running)
-                        pthread_join(server->workers[i].thread, NULL);
-
+        if (server->reaping)
+                pthread_join(server->reaper, NULL);
+        weir_crew_destroy(server->crew);
         clients_deinit(&server->clients, weir_poll_registry(server->poll));
-        for (unsigned i = 0; i <= server->threads; ++i) {
-                weir_events_destroy(server->workers[i].events);
-                weir_registry_release(server->workers[i].service.registry);
-        }
         weir_waker_destroy(server->stopper);
         weir_poll_destroy(server->poll);
-        turn_deinit(&server->turn);
         free(server);
 }
 
@@ -201,13 +161,6 @@ void server_get_figures(struct server *server, struct server_figures *ret_figure
         struct weir_stats stats;
 
         weir_registry_stats(weir_poll_registry(server->poll), &stats);
-        *ret_figures = (struct server_figures){
-                .connections = clients_count(&server->clients),
-                .stale = stats.stale,
-                .wakes = stats.wakes,
-        };
-        for (unsigned i = 0; i <= server->threads; ++i)
-                /* relaxed: a number */
-                ret_figures->requests +=
-                        atomic_load_explicit(&server->workers[i].service.requests, memory_order_relaxed);
+        *ret_figures = (struct server_figures){ .stale = stats.stale, .wakes = stats.wakes };
+        clients_count(&server->clients, &ret_figures->connections, &ret_figures->requests);
 }
