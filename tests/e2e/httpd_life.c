@@ -338,6 +338,10 @@ static void slow_request_does_not_hold_up_the_end(void **state) {
         (void)state;
         assert_true(server_start(&server, "0.4", 0));
         assert_true(client_open(&client, &server));
+        /* An answer shows that the connection has been accepted: one that has not is not the server's to answer. */
+        assert_true(client_say(&client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_true(client_flush(&client));
+        assert_int_equal(client_receive(&client, &response, false), RECEIVED_RESPONSE);
         assert_true(client_say(&client, "GET / HTTP/1.1\r\n"));
         assert_true(client_flush(&client));
         assert_int_equal(server_stop(&server, SIGTERM), 0);
