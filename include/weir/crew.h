@@ -16,22 +16,19 @@
  *         weir_crew_run(crew, 0);
  *
  * The conventions are those of <weir/weir.h>. What a crew promises (G14):
- *   One thread   Each event goes to one thread, which calls the function. A registration that is not one-shot may have another
- *                event with another thread at the same time.
- *   A batch      is open during the call, owned by the thread: what the token points to is safe, if it is given up by
- *                weir_deregister() and weir_defer(). A deferred function waits for the calls in progress and for what was fetched
- *                with them and has not been given back.
- *   Shared work  While something is ready that no thread has begun, no thread sleeps, but for the time it takes to wake one, for
- *                calls so short that waking costs more than it brings (some tens of microseconds of work), and for about a
- *                millisecond where a call turns out to be far longer than calls were before.
- *   In turn      No event begins after more than 64 for each thread that became ready later.
- *   Idle         A crew that has nothing to do makes no system call. While calls run, or ran a few milliseconds ago, a thread that
- *                sleeps may look up to 1,000 times a second whether one is held up.
- *   A stop       is for good. Each thread finishes the call it is in, or at most one event that it had taken already; what was not
- *                begun stays with the poll, for a plain wait or another crew.
- *
- * Parameters, where a call says no more of them.
- *   crew  not yet destroyed
+ *   Events   Each goes to one thread, which calls the function. A registration that is not one-shot may have another event with
+ *            another thread at the same time.
+ *   Batches  are open during the call, owned by the thread: what the token points to is safe, if it is given up by
+ *            weir_deregister() and weir_defer(). A deferred function waits for the calls in progress and for what was fetched
+ *            with them and has not been given back.
+ *   Sharing  While something is ready that no thread has begun, no thread sleeps, but for the time it takes to wake one, for
+ *            calls so short that waking costs more than it brings (some tens of microseconds of work), and for about a
+ *            millisecond where a call turns out to be far longer than calls were before.
+ *   Order    No event begins after more than 64 for each thread that became ready later.
+ *   Idle     A crew that has nothing to do makes no system call. While calls run, or ran a few milliseconds ago, a thread that
+ *            sleeps may look up to 1,000 times a second whether one is held up.
+ *   Stop     is for good. Each thread finishes the call it is in, or at most one event that it had taken already; what was not
+ *            begun stays with the poll, for a plain wait or another crew.
  */
 
 #include <weir/weir.h>
@@ -68,7 +65,8 @@ WEIR_PUBLIC struct weir_registry *weir_crew_registry(struct weir_crew *crew);
  * Works with the calling thread and threads - 1 others, which it makes, and returns when every thread of the crew has left and
  * those that were made have ended. Where fewer can be made, it goes on with those.
  *   threads  1 or more; 0: one for each processor that the calling thread may run on
- * Returns as weir_crew_work() does. Blocking: yes.
+ * Returns 0 when it was stopped, also if that was before. Errors: those of weir_crew_work(): -EDEADLK, -EBUSY, -ENOMEM, -EINVAL,
+ * -ECHILD, -ESHUTDOWN. Blocking: yes.
  */
 WEIR_PUBLIC int weir_crew_run(struct weir_crew *crew, unsigned threads);
 

@@ -39,6 +39,7 @@
  *   poll      not yet destroyed
  *   registry  borrowed from weir_poll_registry(), or a clone
  *   role      not yet destroyed
+ *   crew      not yet destroyed, <weir/crew.h>
  *   events    the room for a batch; one thread at a time
  *   event     as weir_events_next() gave it
  *   waker     not yet destroyed
@@ -296,11 +297,15 @@ WEIR_PUBLIC void weir_role_leave(struct weir_role *role);
 
 /*
  * Waits as weir_poll_wait() does; all that is said there holds.
+ *   timeout  how long to wait: NULL for ever, {0, 0} not at all
  * Errors: -EINVAL also for a role that is not kept; -ECHILD, -ESHUTDOWN, -EINTR. Blocking: yes.
  */
 WEIR_PUBLIC int weir_role_wait(struct weir_role *role, struct weir_events *events, const struct timespec *timeout);
 
-/* weir_poll_interrupt(), which may also be called after weir_poll_destroy(). Threads: any; signal handlers. */
+/*
+ * Does what weir_poll_interrupt() does, and may also be called after weir_poll_destroy(). Async-signal-safe.
+ * Errors: -EINVAL, -ECHILD, -ESHUTDOWN. Threads: any.
+ */
 WEIR_PUBLIC int weir_role_interrupt(struct weir_role *role);
 
 /* ---------------------------------------------------------------- registry */
