@@ -127,11 +127,14 @@ static void wait_for_another(struct crowd *crowd) {
         uint64_t end = now_ns() + PATIENCE_NS;
 
         if (atomic_fetch_add(&crowd->blocked, 1) + 1 < crowd->threads && make_due(mark)) {
-                while (atomic_load(&mark->due) && !atomic_load(&crowd->stopping) && now_ns() < end)
+                bool met, stops;
+
+                /* One look for both: it may be made due once more. */
+                while (!(met = !atomic_load(&mark->due)) && !(stops = atomic_load(&crowd->stopping)) && now_ns() < end)
                         sleep_us(50);
-                if (!atomic_load(&mark->due))
+                if (met)
                         atomic_fetch_add(&crowd->counts.met, 1);
-                else if (!atomic_load(&crowd->stopping))
+                else if (!stops)
                         atomic_fetch_add(&crowd->counts.missed, 1);
         }
         atomic_fetch_sub(&crowd->blocked, 1);
