@@ -11,6 +11,8 @@
 #define weir_sys_epoll_ctl      real_epoll_ctl
 #define weir_sys_epoll_wait     real_epoll_wait
 #define weir_sys_nap            real_nap
+#define weir_sys_timer_create   real_timer_create
+#define weir_sys_timer_set      real_timer_set
 #define weir_sys_eventfd        real_eventfd
 #define weir_sys_eventfd_signal real_eventfd_signal
 #define weir_sys_close          real_close
@@ -18,6 +20,7 @@
 #define weir_sys_now            real_now
 #define weir_sys_alloc          real_alloc
 #define weir_sys_free           real_free
+#define weir_sys_grow           real_grow
 #define weir_sys_life_create    real_life_create
 #define weir_sys_life_free      real_life_free
 #define weir_sys_getpid         real_getpid
@@ -31,6 +34,8 @@ void real_close(int fd);        /* which is used there before it stands there */
 #undef weir_sys_epoll_ctl
 #undef weir_sys_epoll_wait
 #undef weir_sys_nap
+#undef weir_sys_timer_create
+#undef weir_sys_timer_set
 #undef weir_sys_eventfd
 #undef weir_sys_eventfd_signal
 #undef weir_sys_close
@@ -38,6 +43,7 @@ void real_close(int fd);        /* which is used there before it stands there */
 #undef weir_sys_now
 #undef weir_sys_alloc
 #undef weir_sys_free
+#undef weir_sys_grow
 #undef weir_sys_life_create
 #undef weir_sys_life_free
 #undef weir_sys_getpid
@@ -46,7 +52,8 @@ void real_close(int fd);        /* which is used there before it stands there */
 
 #include "fault.h"
 
-#define KINDS 16
+#define KINDS  18
+#define TIMERS 4
 
 /* Sequentially consistent throughout: a seam of a test, where a plan must be plain to follow rather than fast. */
 static atomic_uint plan_kinds;
@@ -55,7 +62,11 @@ static atomic_int plan_error;
 static _Atomic(void (*)(void *)) plan_fn;
 static _Atomic(void *) plan_arg;
 static atomic_uint_fast64_t counts[KINDS], memory_held;
-static _Atomic(int64_t) timeouts[KINDS], time_passed;
+static _Atomic(int64_t) timeouts[KINDS], time_passed, time_stopped = -1, timer_moment = WEIR_FOREVER;
+static struct {
+        int fd; /* plus 1, or 0 */
+        int64_t moment;
+} timers[TIMERS];
 static const struct weir_sys_entry *shown_entries;
 static unsigned shown_count;
 static bool reuse_memory;
@@ -127,8 +138,47 @@ int64_t fault_timeout(unsigned kind) {
         return atomic_load(&timeouts[__builtin_ctz(kind)]);
 }
 
+/* With a clock that stands: has the timers ring whose moment has come. */
+static void ring_timers(void) {
+        for (unsigned i = 0; i < TIMERS; ++i)
+                if (timers[i].fd && timers[i].moment != WEIR_FOREVER &&
+                    timers[i].moment <= atomic_load(&time_stopped)) {
+                        real_timer_set(timers[i].fd - 1, 0);
+                        timers[i].moment = WEIR_FOREVER; /* once */
+                }
+}
+
+/* Puts a timer in the list, or takes it out. */
+static void keep_timer(int fd, bool keep, int64_t moment) {
+        unsigned i = 0;
+
+        while (i < TIMERS && timers[i].fd != fd + 1)
+                ++i;
+        for (unsigned k = 0; i == TIMERS && keep && k < TIMERS; ++k)
+                if (!timers[k].fd)
+                        i = k;
+        if (i < TIMERS) {
+                timers[i].fd = keep ? fd + 1 : 0;
+                timers[i].moment = moment;
+        }
+}
+
 void fault_pass_time(int64_t ns) {
-        atomic_fetch_add(&time_passed, ns);
+        if (atomic_load(&time_stopped) < 0) {
+                atomic_fetch_add(&time_passed, ns);
+                return;
+        }
+        atomic_fetch_add(&time_stopped, ns);
+        ring_timers();
+}
+
+void fault_stop_clock(int64_t now) {
+        atomic_store(&time_stopped, now);
+        atomic_store(&time_passed, 0);
+}
+
+int64_t fault_timer(void) {
+        return atomic_load(&timer_moment);
 }
 
 void fault_show_entries(const struct weir_sys_entry *entries, unsigned count) {
@@ -188,13 +238,36 @@ int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) 
 int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
         int r = strike_sleep(FAULT_WAIT, timeout);
 
-        return r < 0 ? r : real_epoll_wait(set, events, capacity, timeout);
+        if (r < 0 || atomic_load(&time_stopped) < 0 || timeout == WEIR_FOREVER)
+                return r < 0 ? r : real_epoll_wait(set, events, capacity, timeout);
+        r = real_epoll_wait(set, events, capacity, 0);
+        if (r == 0)
+                fault_pass_time(timeout);
+        return r;
 }
 
 int weir_sys_nap(int64_t timeout) {
         int r = strike_sleep(FAULT_NAP, timeout);
 
         return r < 0 ? r : real_nap(timeout);
+}
+
+int weir_sys_timer_create(void) {
+        int r = strike(FAULT_TIMER);
+
+        return r < 0 ? r : real_timer_create();
+}
+
+void weir_sys_timer_set(int fd, int64_t moment) {
+        (void)strike(FAULT_TIMER_SET);
+        atomic_store(&timer_moment, moment);
+        if (atomic_load(&time_stopped) < 0) {
+                real_timer_set(fd, moment);
+                return;
+        }
+        real_timer_set(fd, WEIR_FOREVER);
+        keep_timer(fd, true, moment);
+        ring_timers();
 }
 
 int weir_sys_eventfd(void) {
@@ -210,6 +283,8 @@ void weir_sys_eventfd_signal(int fd) {
 
 void weir_sys_close(int fd) {
         (void)strike(FAULT_CLOSE);
+        if (atomic_load(&time_stopped) >= 0)
+                keep_timer(fd, false, WEIR_FOREVER);
         real_close(fd);
 }
 
@@ -218,7 +293,9 @@ bool weir_sys_is_open(int fd) {
 }
 
 int64_t weir_sys_now(void) {
-        return real_now() + atomic_load(&time_passed);
+        int64_t stopped = atomic_load(&time_stopped);
+
+        return stopped >= 0 ? stopped : real_now() + atomic_load(&time_passed);
 }
 
 static void *alloc_block(size_t size) {
@@ -245,6 +322,12 @@ void weir_sys_free(void *memory, size_t size) {
         real_free(freed_block, freed_size);
         freed_block = memory;
         freed_size = size;
+}
+
+void *weir_sys_grow(void *memory, size_t size, size_t wanted) {
+        void *grown = strike(FAULT_ALLOC) < 0 ? NULL : real_grow(memory, size, wanted);
+
+        return hold(grown, wanted - size);
 }
 
 void fault_reuse_memory(bool reuse) {

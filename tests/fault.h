@@ -12,26 +12,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Kinds of calls, to be combined. The first twelve can fail, the others are counted and can be hooked. */
-#define FAULT_CREATE     0x0001u /* epoll_create */
-#define FAULT_ADD        0x0002u /* epoll_ctl */
-#define FAULT_MOD        0x0004u
-#define FAULT_DEL        0x0008u
-#define FAULT_WAIT       0x0010u /* epoll_wait */
-#define FAULT_EVENTFD    0x0020u /* the making of an eventfd */
-#define FAULT_ALLOC      0x0040u
-#define FAULT_LIFE       0x0080u /* the page that a fork wipes */
-#define FAULT_REPLACE    0x0100u /* dup3 */
-#define FAULT_ENTRIES    0x0200u /* the reading of a set's entries below /proc */
-#define FAULT_NAP        0x0400u
-#define FAULT_FUTEX_WAIT 0x0800u
-#define FAULT_SIGNAL     0x1000u /* a write to the eventfd */
-#define FAULT_CLOSE      0x2000u
-#define FAULT_FUTEX_WAKE 0x4000u
-#define FAULT_YIELD      0x8000u /* a yield point; only of a library built with WEIR_YIELD_POINTS */
+/* Kinds of calls, to be combined. Those of FAULT_FAILING can fail, the others are counted and can be hooked. */
+#define FAULT_CREATE     0x00001u /* epoll_create */
+#define FAULT_ADD        0x00002u /* epoll_ctl */
+#define FAULT_MOD        0x00004u
+#define FAULT_DEL        0x00008u
+#define FAULT_WAIT       0x00010u /* epoll_wait */
+#define FAULT_EVENTFD    0x00020u /* the making of an eventfd */
+#define FAULT_ALLOC      0x00040u /* or growing */
+#define FAULT_LIFE       0x00080u /* the page that a fork wipes */
+#define FAULT_REPLACE    0x00100u /* dup3 */
+#define FAULT_ENTRIES    0x00200u /* the reading of a set's entries below /proc */
+#define FAULT_NAP        0x00400u
+#define FAULT_FUTEX_WAIT 0x00800u
+#define FAULT_SIGNAL     0x01000u /* a write to the eventfd */
+#define FAULT_CLOSE      0x02000u
+#define FAULT_FUTEX_WAKE 0x04000u
+#define FAULT_YIELD      0x08000u /* a yield point; only of a library built with WEIR_YIELD_POINTS */
+#define FAULT_TIMER      0x10000u /* the making of a timerfd */
+#define FAULT_TIMER_SET  0x20000u
 #define FAULT_CTL        (FAULT_ADD | FAULT_MOD | FAULT_DEL)
-#define FAULT_FAILING    0x0fffu
-#define FAULT_SYSTEM     0x7fffu /* all but the yield points */
+#define FAULT_FAILING    (0x00fffu | FAULT_TIMER)
+#define FAULT_SYSTEM     (0x37fffu) /* all but the yield points */
 
 /*
  * From now on: the n-th call (from 1) of these kinds fails with -error, or NULL; it does not reach the kernel. But an
@@ -59,6 +61,16 @@ int64_t fault_timeout(unsigned kind);
 
 /* The library's clock goes forward by so much at once. */
 void fault_pass_time(int64_t ns);
+
+/*
+ * From now on the library's clock stands, at that moment, but for fault_pass_time() and for sleeps: a wait that finds nothing
+ * ready lets as much time pass as it was given. A timer that is set rings when the clock passes its moment; four at most.
+ * Below 0: the clock is the machine's again. Not beside other threads.
+ */
+void fault_stop_clock(int64_t now);
+
+/* What a timer was set to last. */
+int64_t fault_timer(void);
 
 struct weir_sys_entry;
 

@@ -40,7 +40,11 @@ extern "C" {
 
 /* ---------------------------------------------------------------- timers */
 
-/* A timer, which expires once or periodically. */
+/*
+ * A timer, which expires once or periodically. It is for other clocks, for periods that do not drift, and for who wants to know
+ * how often one was missed. For all else weir_set_deadline() and weir_waker_set_deadline() are cheaper: they have no descriptor,
+ * and are set without a system call.
+ */
 struct weir_timer {
         struct weir_source source; /* to register */
         int fd;                    /* a timerfd */

@@ -29,8 +29,8 @@
  *   Numbers    A poll takes descriptors below 67,108,864 (2^26).
  *   System     Linux. For those who filter system calls, the library makes these: epoll_create1, epoll_ctl, epoll_wait (or
  *              epoll_pwait, where that is the only one), epoll_pwait2, eventfd2, read, write, close, dup3, fcntl, openat
- *              (of a file below /proc/thread-self/fdinfo, see Closing), futex, mmap, munmap, madvise, getpid, ppoll,
- *              clock_gettime, and what malloc(3) makes; of futex and ppoll those with 64 bits of seconds, where there are
+ *              (of a file below /proc/thread-self/fdinfo, see Closing), futex, mmap, mremap, munmap, madvise, getpid, ppoll,
+ *              timerfd_create and timerfd_settime (for weir_poll_fd()), clock_gettime, and what malloc(3) makes; of futex and ppoll those with 64 bits of seconds, where there are
  *              two. epoll_pwait2 may be refused, with ENOSYS or EPERM: then timeouts are rounded up to milliseconds.
  *   Tools      ThreadSanitizer wants the library built with it, or it reports races that are none. LeakSanitizer does not see
  *              pointers in tokens: what nothing else points to counts as leaked when the program ends.
@@ -108,6 +108,8 @@
  *   G10 Lifetimes: every object may be destroyed in any order; the last one frees the core.
  *   G11 Fork: a child gets -ECHILD and never touches its parent's poll.
  *   G12 Errors: a negative errno, never an abort, a log line or a changed signal disposition. Timeouts never end early.
+ *   G13 Deadlines and triggers: time, and a word from the program, as events of a registration, which obey its mode. Never
+ *       early, never lost, and of a deadline that was replaced never handed out. Moving one later makes no system call.
  * Not promised: that an operation will succeed after its event (spurious readiness is allowed), any order between
  * descriptors, and fairness beyond this: what was left unread comes before what is newer; what is ready is handed out
  * within 2 n + 2 waits, n being how many descriptors and wakers are registered, however few events of each batch are read
@@ -164,8 +166,8 @@ typedef int64_t weir_time;
  * What a registration asks for: directions, and at most one of the modes LEVEL and ONESHOT.
  * Without a mode it is edge-triggered: an event for each new readiness; read or write until -EAGAIN. A short count is not
  * enough there: the end of a stream may have come with the data, in the same edge. (For weir_rearm() it can be, see Drained.)
- * Without a direction it stands for hang-ups and errors alone, which come whatever is asked for: that is how a connection
- * pauses. The end of what the peer sends (half-close) is told only with READABLE.
+ * Without a direction it stands for hang-ups, errors, timeouts and triggers alone, which come whatever is asked for: that is
+ * how a connection pauses. The end of what the peer sends (half-close) is told only with READABLE.
  * EXCLUSIVE does not tell half-close; a read of 0 bytes does. And with LEVEL it brings events only in the waits for which the
  * kernel chooses this poll.
  * Refused with -EINVAL: unknown bits; LEVEL with ONESHOT; HELD without ONESHOT; EXCLUSIVE with ONESHOT, PRIORITY or no
@@ -258,8 +260,9 @@ WEIR_PUBLIC int weir_poll_interrupt(struct weir_poll *poll);
 
 /*
  * A descriptor that polls readable while weir_poll_wait() has something to look at, to nest the poll in another loop.
- * Returns the same one each time. Once it was asked for, wakes of an idle poll always write to the eventfd, and each rearm
- * makes an epoll_ctl(2).
+ * Returns the same one each time. Once it was asked for, wakes of an idle poll always write to the eventfd, each rearm makes an
+ * epoll_ctl(2), and a deadline that is the first to come makes a timerfd_settime(2); the descriptor may be readable for one that
+ * was moved.
  * Ownership: the poll's; do not close it, do not read it.
  * Errors: -EMFILE, -ENFILE, -ENOSPC, -ENOMEM; -ELOOP what is registered is a chain of epoll sets as deep as the kernel allows.
  */
@@ -347,11 +350,12 @@ WEIR_PUBLIC int weir_reregister(struct weir_registry *registry, int fd, weir_tok
 
 /*
  * Arms a one-shot registration again, as its owner does at the end of a turn; nearly always without a system call.
- *   interest  directions alone, or 0 for hang-ups and errors alone; the mode stays. While it is still armed, they replace the
+ *   interest  directions alone, or 0 for what comes whatever is asked for; the mode stays. While it is still armed, they replace the
  *             armed ones
  * The caller states that it has drained each direction it names, since an event last told that one. Drained is -EAGAIN, or,
  * on a byte stream that nothing splits, a short count: see Drained, above. WEIR_WRITABLE is named only after a write met
- * -EAGAIN or was short. What came after that is not missed. Who has not drained calls weir_reregister().
+ * -EAGAIN or was short. What came after that is not missed. Who has not drained calls weir_reregister(). After a timeout or
+ * a trigger alone nothing need be drained.
  * It may be taken by another thread before this call returns: give up what else guards the descriptor's data before calling,
  * not after.
  * An event may come back without new data now and then, never twice at once. What it tells of a hang-up is true then.
@@ -388,6 +392,50 @@ WEIR_PUBLIC int weir_retoken(struct weir_registry *registry, int fd, weir_token 
  * Errors: -ENOENT not registered (-EBADF if fd is not even open).
  */
 WEIR_PUBLIC int weir_deregister(struct weir_registry *registry, int fd);
+
+/* ---------------------------------------------------------------- deadlines and triggers */
+
+/* The present moment. Reads the clock, which takes some tens of nanoseconds and, as a rule, no system call. */
+WEIR_PUBLIC weir_time weir_now(void);
+
+/*
+ * When this poll last fetched: no system call, and no look at the clock. For limits that need no more than that, such as the
+ * idle time of a connection whose event is being handled. Until the first fetch after the first call this is the present moment;
+ * from then on each wait reads the clock. 0 for NULL and in a child.
+ */
+WEIR_PUBLIC weir_time weir_registry_moment(struct weir_registry *registry);
+
+/*
+ * Sets the moment after which an event with weir_event_is_timeout() comes, or moves it. Then there is none until one is set
+ * anew. The event obeys the mode as any other: a one-shot's comes only while that is armed, and disarms it; what passes while a
+ * thread owns the descriptor comes at the next rearm or reregister, unless the owner sets a new deadline first. The owner sets it
+ * before it rearms, never after. It stays at reregister, rearm and retoken; deregister and a new register end it, and closing
+ * the descriptor alone does not.
+ *   moment  0 or later; WEIR_NEVER for none
+ * Never early; on an idle poll no more than a millisecond late, and if no thread waits, in the next wait. No weir_events_next()
+ * that begins after the return hands out the timeout of a moment that was set before. It may come in one event with readiness
+ * and a trigger, or in several; and outside one-shot mode while another thread has an earlier event.
+ * Moving it later by a millisecond or more, or taking it away, takes no lock. Else it makes no system call but to wake a waiter
+ * that would sleep too long; once weir_poll_fd() was asked for, one when it is the first to come.
+ * Errors: -EINVAL also for a moment below 0; -ENOENT not registered (-EBADF if fd is not even open); -ENOMEM, at the first one
+ * of a descriptor number only, and then there is none.
+ */
+WEIR_PUBLIC int weir_set_deadline(struct weir_registry *registry, int fd, weir_time moment);
+
+/*
+ * Makes an event with weir_event_is_triggered() under the registration's token. Triggers coalesce until it is taken. A one-shot's
+ * comes only while that is armed, and disarms it: so who has something for a connection that another thread may own queues it,
+ * and triggers; whoever owns the connection, now or next, does it. Costs a system call only as weir_waker_wake() does.
+ * Errors: -ENOENT not registered (-EBADF if fd is not even open).
+ */
+WEIR_PUBLIC int weir_trigger(struct weir_registry *registry, int fd);
+
+/*
+ * The same for each descriptor that is registered. Returns how many. Of a weir_register() at the same time, either the
+ * registration is triggered, or the registering thread sees after its return what the caller wrote before. Takes time in
+ * proportion to the highest descriptor ever registered.
+ */
+WEIR_PUBLIC int weir_trigger_all(struct weir_registry *registry);
 
 /* ---------------------------------------------------------------- sources */
 
@@ -513,6 +561,8 @@ WEIR_PUBLIC bool weir_event_is_priority(const struct weir_event *event);     /* 
 WEIR_PUBLIC bool weir_event_is_error(const struct weir_event *event);        /* ERR */
 WEIR_PUBLIC bool weir_event_is_read_closed(const struct weir_event *event);  /* HUP, or IN with RDHUP */
 WEIR_PUBLIC bool weir_event_is_write_closed(const struct weir_event *event); /* HUP, or OUT with ERR, or ERR alone */
+WEIR_PUBLIC bool weir_event_is_timeout(const struct weir_event *event);      /* the deadline has passed; bit 16 */
+WEIR_PUBLIC bool weir_event_is_triggered(const struct weir_event *event);    /* the program has triggered it; bit 17 */
 
 /* ---------------------------------------------------------------- wakers */
 
@@ -531,17 +581,30 @@ WEIR_PUBLIC int weir_waker_create(struct weir_registry *registry, weir_token tok
  */
 WEIR_PUBLIC int weir_waker_wake(struct weir_waker *waker);
 
-/* Ends the waker: no event of it is handed out after the return. No call may begin with the pointer afterwards. */
+/*
+ * Sets the moment after which an event of the waker with weir_event_is_timeout() comes, as weir_set_deadline() does for a
+ * descriptor; a wake that joins it adds readable.
+ *   moment  0 or later; WEIR_NEVER for none
+ * Errors: -EINVAL also for a moment below 0; -ENOMEM, at the first one only.
+ */
+WEIR_PUBLIC int weir_waker_set_deadline(struct weir_waker *waker, weir_time moment);
+
+/*
+ * Ends the waker and its deadline: no event of it is handed out after the return. No call may begin with the pointer
+ * afterwards.
+ */
 WEIR_PUBLIC void weir_waker_destroy(struct weir_waker *waker);
 
 /* ---------------------------------------------------------------- looking inside */
 
-/* Figures of a registry. The first four are of now; the others count since the poll was made, and never go back. */
+/* Figures of a registry. The first five are of now; the others count since the poll was made, and never go back. */
 struct weir_stats {
         /* Descriptors registered. One that is merely closed counts until its number is deregistered, or registered anew. */
         uint64_t registered;
         /* Wakers that were created and not destroyed. */
         uint64_t wakers;
+        /* Deadlines set: to come, or passed, and the event not handed out. */
+        uint64_t deadlines;
         /* Batches open: fetched and not closed. What is deferred waits for them. */
         uint64_t batches;
         /* The highest descriptor ever registered, plus 1. Each costs 32 bytes, in the pages that are in use. */
@@ -552,8 +615,12 @@ struct weir_stats {
         uint64_t events;
         /* Entries fetched and dropped, for their registration had gone; or it was about to begin, and they come again. */
         uint64_t stale;
-        /* Events of wakers handed out. Wakes that coalesced are one. */
+        /* Events of wakers that were woken handed out. Wakes that coalesced are one. */
         uint64_t wakes;
+        /* Events with weir_event_is_timeout() handed out. */
+        uint64_t timeouts;
+        /* Events with weir_event_is_triggered() handed out. Triggers that coalesced are one. */
+        uint64_t triggers;
         /* Writes to the eventfd, a system call each: for a waiter that slept, an outer set, and the end of the poll. */
         uint64_t eventfd_writes;
         /* Events left unread in a batch that was closed, which come again without the kernel's help. */
@@ -564,7 +631,7 @@ struct weir_stats {
 
 /*
  * Fills *ret_stats. All of it is exact when no other call runs. Beside other calls no figure is torn, but each is of a
- * moment of its own. events, wakes, requeued, and what is stale in a batch are added when that batch is closed. Takes
+ * moment of its own. What is handed out, requeued, and stale in a batch is added when that batch is closed. Takes
  * time in proportion to capacity, and for an instant the lock that opens and closes batches: ask once in a while, not for
  * each event. All 0 for NULL and in a child.
  */
@@ -581,8 +648,9 @@ WEIR_PUBLIC int weir_event_format(const struct weir_event *event, char *buffer, 
 
 /*
  * Writes a table of what is registered as text for people, a line per descriptor: its token, its interest, of a one-shot
- * what is armed, and the readiness that is kept until it can be handed out. Its form may change with each version. Other
- * calls may run meanwhile: a line is of one moment, but for the token, which may be newer. Takes time in proportion to
+ * what is armed, the readiness that is kept until it can be handed out, and what is left of the time until its deadline. Its
+ * form may change with each version. Other calls may run meanwhile: a line is of one moment, but for the token and the time,
+ * which may be newer. Takes time in proportion to
  * capacity, see weir_registry_stats().
  *   buffer  where the text goes, always terminated if size is not 0; NULL if size is 0
  *   size    of the buffer, in bytes

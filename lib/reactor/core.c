@@ -4,6 +4,8 @@
 
 #include "core.h"
 
+#include "deadline.h"
+
 static int open_all(struct weir_registry *core) {
         core->life = weir_sys_life_create(&core->pid);
         if (!core->life)
@@ -34,6 +36,7 @@ static void core_free(struct weir_registry *core) {
         close_one(core->eventfd);
         weir_table_free(&core->fds);
         weir_table_free(&core->wakers);
+        weir_deadlines_free(core);
         weir_sys_life_free(core->life);
         weir_sys_free(core, core->size);
 }
@@ -54,6 +57,7 @@ int weir_core_create(uint32_t size, struct weir_registry **ret_core) {
         atomic_init(&core->outer, -1);
         atomic_init(&core->references, 1);
         weir_epochs_init(&core->epochs);
+        weir_deadlines_init(&core->deadlines);
         r = open_all(core);
         if (r < 0) {
                 core_free(core);
@@ -101,4 +105,10 @@ void weir_core_push(struct weir_registry *core, struct weir_slot *slot) {
 void weir_core_push_unread(struct weir_registry *core, struct weir_slot *slot) {
         if (weir_queue_push(&core->queue, slot, true))
                 weir_core_signal(core);
+}
+
+void weir_core_kick(struct weir_registry *core) {
+        /* PAIR(linked): as in weir_slot_offer(). */
+        if (!(atomic_fetch_or_explicit(&core->kick.word, SLOT_LINKED, memory_order_acquire) & SLOT_LINKED))
+                weir_core_push(core, &core->kick);
 }

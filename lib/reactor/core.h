@@ -25,6 +25,31 @@ enum {
         LIFE_SHUT = 3,
 };
 
+/* A place in the heap of deadlines: a moment, and the name of a slot. */
+struct weir_place {
+        weir_time moment;
+        uint32_t name;
+};
+
+/* All deadlines of a core: see deadline.h. */
+struct weir_deadlines {
+        /* Seldom written. Segments are of descriptors and of wakers, as those of slots. */
+        _Atomic(struct weir_deadline *) segments[2][WEIR_SEGMENTS];
+        weir_time beginning; /* when the core was made */
+        _Atomic(bool) used;
+        _Atomic(int) timer; /* a timerfd in the outer set, or -1 */
+
+        /* Written at each fetch, once it is used: the moment of that; 0 before. */
+        _Alignas(WEIR_CACHE_LINE) _Atomic(weir_time) moment;
+
+        /* Guards all below. Rank: below the lock of a slot and the nest_lock. Held for one step in the heap. */
+        _Alignas(WEIR_CACHE_LINE) struct weir_lock lock;
+        uint32_t count, room, counted; /* places; room for them; numbers that may have one */
+        struct weir_place *heap;
+        weir_time sleeps_until; /* the waiter, when it sleeps; else 0 */
+        weir_time announced;    /* what the timer is set to; -1 when that has passed */
+};
+
 struct weir_registry {
         /* Written when the core is made, but for what a rebuild or weir_poll_fd() changes; read by every call. */
         struct weir_life *life;
@@ -64,6 +89,11 @@ struct weir_registry {
 
         /* Guards the readings of the set for ghosts. Rank: below the lock of a slot. Held while a file below /proc is read. */
         struct weir_lock ghost_lock;
+
+        /* A slot of nothing, to make the waiter look again. */
+        _Alignas(WEIR_CACHE_LINE) struct weir_slot kick;
+
+        struct weir_deadlines deadlines;
 };
 
 /* Whether the life is simply ALIVE. If not, the core may still be usable: weir_core_check() knows. */
@@ -94,6 +124,9 @@ void weir_core_unref(struct weir_registry *core);
 void weir_core_push(struct weir_registry *core, struct weir_slot *slot);
 /* The same of one that was in a batch, and comes before what is newer. */
 void weir_core_push_unread(struct weir_registry *core, struct weir_slot *slot);
+
+/* Makes a waiter that sleeps look again. */
+void weir_core_kick(struct weir_registry *core);
 
 /* Whether an outer set watches. */
 static inline bool weir_core_is_nested(const struct weir_registry *core) {

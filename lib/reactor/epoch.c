@@ -170,6 +170,8 @@ void weir_epochs_close(struct weir_epochs *epochs, struct weir_batch *batch, con
         epochs->counts.stale += counts->stale;
         epochs->counts.wakes += counts->wakes;
         epochs->counts.requeued += counts->requeued;
+        epochs->counts.timeouts += counts->timeouts;
+        epochs->counts.triggers += counts->triggers;
         wake = epochs->sleepers;
         if (wake)
                 /* relaxed: under the lock; the kernel compares the value alone */
@@ -295,10 +297,7 @@ void weir_epochs_count(struct weir_epochs *epochs, struct weir_counts *ret_count
         *ret_open = 0;
         if (!lock(epochs))
                 return;
-        ret_counts->events = epochs->counts.events;
-        ret_counts->stale = epochs->counts.stale;
-        ret_counts->wakes = epochs->counts.wakes;
-        ret_counts->requeued = epochs->counts.requeued;
+        *ret_counts = epochs->counts;
         *ret_open = epochs->open;
         unlock(epochs);
 }

@@ -59,7 +59,7 @@ struct weir_batch {
 };
 
 struct weir_counts {
-        uint64_t events, stale, wakes, requeued;
+        uint64_t events, stale, wakes, requeued, timeouts, triggers;
 };
 
 #define GIVEN_LOCKED    ((uintptr_t)1)

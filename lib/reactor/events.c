@@ -8,6 +8,7 @@
 
 #include "events.h"
 
+#include "deadline.h"
 #include "registry.h"
 #include "run.h"
 
@@ -53,9 +54,11 @@ void weir_events_attach(struct weir_events *events, struct weir_registry *core) 
 }
 
 bool weir_events_open(struct weir_events *events, unsigned count) {
+        struct weir_counts *counts = &events->counts;
+
         events->count = count;
         events->cursor = 0;
-        events->counts.events = events->counts.stale = events->counts.wakes = events->counts.requeued = 0;
+        counts->events = counts->stale = counts->wakes = counts->requeued = counts->timeouts = counts->triggers = 0;
         return weir_epochs_open(&events->core->epochs, &events->batch);
 }
 
@@ -113,6 +116,30 @@ void weir_events_destroy(struct weir_events *events) {
         weir_sys_free(events, size_of(events->capacity));
 }
 
+static void count_event(struct weir_events *events, uint64_t data, uint32_t readiness) {
+        ++events->counts.events;
+        events->counts.wakes += data & DATA_WAKER && readiness & EPOLLIN;
+        events->counts.timeouts += !!(readiness & WEIR_TIMEOUT);
+        events->counts.triggers += !!(readiness & WEIR_TRIGGERED);
+}
+
+/* weir_slot_take(), with the timeout that is due, if one is. */
+static enum weir_verdict take_entry(struct weir_registry *core, struct weir_slot *slot, const struct epoll_event *entry,
+                                    struct weir_event *ret_event) {
+        uint64_t data = entry->data.u64;
+        struct weir_claim claim;
+        enum weir_verdict verdict = weir_slot_take(slot, data, entry->events, NULL, ret_event);
+
+        while (verdict == WEIR_TIMED) {
+                bool claimed = weir_deadline_claim(core, slot, &claim);
+
+                verdict = weir_slot_take(slot, data, entry->events, claimed ? &claim : NULL, ret_event);
+                if (claimed && !(verdict == WEIR_STANDS && ret_event->readiness & WEIR_TIMEOUT))
+                        weir_deadline_unclaim(core, slot, &claim);
+        }
+        return verdict;
+}
+
 /* What comes next, whatever it is. Never inlined: the registers it saves would cost every plain event. */
 static __attribute__((noinline)) bool next_of_any_kind(struct weir_events *events, struct weir_event *ret_event) {
         if (!events || !ret_event)
@@ -131,10 +158,9 @@ static __attribute__((noinline)) bool next_of_any_kind(struct weir_events *event
 
                 if (!slot)
                         continue;
-                verdict = weir_slot_take(slot, data, entry->events, ret_event);
+                verdict = take_entry(events->core, slot, entry, ret_event);
                 if (verdict == WEIR_STANDS) {
-                        ++events->counts.events;
-                        events->counts.wakes += !!(data & DATA_WAKER);
+                        count_event(events, data, ret_event->readiness);
                         WEIR_PROBE(4, event, events->core, (int)slot->name, ret_event->token, ret_event->readiness);
                         return true;
                 }
@@ -189,6 +215,8 @@ bool weir_events_is_empty(const struct weir_events *events) {
 
 /* ---------------------------------------------------------------- one event */
 
+#define OF_EPOLL UINT32_C(0xffff)
+
 bool weir_event_is_readable(const struct weir_event *event) {
         return event && event->readiness & (EPOLLIN | EPOLLPRI);
 }
@@ -210,9 +238,17 @@ bool weir_event_is_read_closed(const struct weir_event *event) {
 }
 
 bool weir_event_is_write_closed(const struct weir_event *event) {
-        return event &&
-               (event->readiness & EPOLLHUP ||
-                (event->readiness & EPOLLERR && (event->readiness & EPOLLOUT || event->readiness == EPOLLERR)));
+        return event && (event->readiness & EPOLLHUP ||
+                         (event->readiness & EPOLLERR &&
+                          (event->readiness & EPOLLOUT || (event->readiness & OF_EPOLL) == EPOLLERR)));
+}
+
+bool weir_event_is_timeout(const struct weir_event *event) {
+        return event && event->readiness & WEIR_TIMEOUT;
+}
+
+bool weir_event_is_triggered(const struct weir_event *event) {
+        return event && event->readiness & WEIR_TRIGGERED;
 }
 
 weir_token weir_ptr_token(const void *ptr) {

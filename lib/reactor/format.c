@@ -2,7 +2,7 @@
 
 /* Looking inside: statistics, and values as text. Nothing here changes anything or waits for anybody. */
 
-#include "core.h"
+#include "deadline.h"
 #include "poll.h"
 
 #include <inttypes.h>
@@ -69,8 +69,9 @@ static void add_interest(struct text *text, weir_interest interest) {
 
 static void add_readiness(struct text *text, uint32_t readiness) {
         static const struct name names[] = {
-                { EPOLLIN, "readable" }, { EPOLLPRI, "priority" }, { EPOLLOUT, "writable" },
-                { EPOLLERR, "error" },   { EPOLLHUP, "hangup" },   { EPOLLRDHUP, "read-hangup" },
+                { EPOLLIN, "readable" },     { EPOLLPRI, "priority" },        { EPOLLOUT, "writable" },
+                { EPOLLERR, "error" },       { EPOLLHUP, "hangup" },          { EPOLLRDHUP, "read-hangup" },
+                { WEIR_TIMEOUT, "timeout" }, { WEIR_TRIGGERED, "triggered" },
         };
 
         add_names(text, readiness, names, sizeof names / sizeof names[0]);
@@ -111,8 +112,24 @@ static uint32_t for_each(struct weir_table *table,
         return limit;
 }
 
+/* A table of slots, as it is filled. */
+struct table {
+        struct weir_registry *core;
+        weir_time now;
+        struct text text;
+};
+
+/* What is left of the time until a moment. */
+static void add_left(struct text *text, weir_time moment, weir_time now) {
+        int64_t ms = moment > now ? (moment - now) / 1000000 : 0;
+
+        text_add(text, "  left=%" PRId64 ".%03" PRId64 "s", ms / 1000, ms % 1000);
+}
+
 static void add_slot(struct weir_slot *slot, uint64_t word, uint32_t fd, void *userdata) {
-        struct text *text = userdata;
+        struct table *table = userdata;
+        struct text *text = &table->text;
+        weir_time moment = weir_deadline_of(table->core, fd);
         uint64_t mode = word & SLOT_MODE;
         weir_interest interest = (weir_interest)((word & SLOT_ASKED) >> SLOT_ASKED_SHIFT);
 
@@ -134,32 +151,44 @@ static void add_slot(struct weir_slot *slot, uint64_t word, uint32_t fd, void *u
                 text_add(text, "  pending=");
                 add_readiness(text, weir_ready_to_epoll(word & SLOT_READY));
         }
+        if (moment != WEIR_NEVER)
+                add_left(text, moment, table->now);
         text_add(text, "\n");
 }
 
 int weir_registry_format(struct weir_registry *core, char *buffer, size_t size) {
-        struct text text;
+        struct table table = { .core = core };
 
         if (!core || (!buffer && size))
                 return -EINVAL;
         if (weir_core_is_forked(core))
                 return -ECHILD;
-        text_begin(&text, buffer, size);
-        text_add(&text, "%6s  %-18s  %s\n", "fd", "token", "interest");
-        for_each(&core->fds, add_slot, &text);
-        return (int)text.length;
+        table.now = weir_sys_now();
+        text_begin(&table.text, buffer, size);
+        text_add(&table.text, "%6s  %-18s  %s\n", "fd", "token", "interest");
+        for_each(&core->fds, add_slot, &table);
+        return (int)table.text.length;
 }
 
-static void count_slot(struct weir_slot *slot, uint64_t word, uint32_t index, void *userdata) {
-        uint64_t *registered = userdata;
+struct count {
+        struct weir_registry *core;
+        uint32_t kind; /* of the table: what the names of its slots have besides the index */
+        uint64_t registered, deadlines;
+};
 
-        (void)slot;
-        (void)index;
-        *registered += !!(word & SLOT_REGISTERED);
+static void count_slot(struct weir_slot *slot, uint64_t word, uint32_t index, void *userdata) {
+        struct count *count = userdata;
+
+        (void)slot; /* its name may just be written */
+        if (!(word & SLOT_REGISTERED))
+                return;
+        ++count->registered;
+        count->deadlines += weir_deadline_of(count->core, count->kind | index) != WEIR_NEVER;
 }
 
 void weir_registry_stats(struct weir_registry *core, struct weir_stats *ret_stats) {
         struct weir_poll *poll = weir_poll_of(core);
+        struct count fds = { .core = core }, wakers = { .core = core, .kind = (uint32_t)DATA_WAKER };
         struct weir_counts counts;
         struct weir_stats stats = { .capacity = 0 };
 
@@ -168,12 +197,17 @@ void weir_registry_stats(struct weir_registry *core, struct weir_stats *ret_stat
         *ret_stats = stats;
         if (!core || weir_core_is_forked(core))
                 return;
-        stats.capacity = for_each(&core->fds, count_slot, &stats.registered);
-        for_each(&core->wakers, count_slot, &stats.wakers);
+        stats.capacity = for_each(&core->fds, count_slot, &fds);
+        for_each(&core->wakers, count_slot, &wakers);
+        stats.registered = fds.registered;
+        stats.wakers = wakers.registered;
+        stats.deadlines = fds.deadlines + wakers.deadlines;
         weir_epochs_count(&core->epochs, &counts, &stats.batches);
         stats.events = counts.events;
         stats.wakes = counts.wakes;
         stats.requeued = counts.requeued;
+        stats.timeouts = counts.timeouts;
+        stats.triggers = counts.triggers;
         /* relaxed: figures */
         stats.stale = counts.stale + atomic_load_explicit(&poll->stale, memory_order_relaxed);
         stats.waits = atomic_load_explicit(&poll->waits, memory_order_relaxed);

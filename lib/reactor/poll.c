@@ -9,6 +9,7 @@
 
 #include "poll.h"
 
+#include "deadline.h"
 #include "events.h"
 #include "registry.h"
 #include "sets.h"
@@ -71,11 +72,18 @@ static void set_entry(struct epoll_event *entry, uint32_t events, uint64_t data)
 }
 
 /* Fills entries from a list, as long as there is room. Returns how many. */
-static unsigned fill_from(struct weir_ready_list *list, struct epoll_event *entries, unsigned capacity) {
+static unsigned fill_from(struct weir_registry *core, struct weir_ready_list *list, struct epoll_event *entries,
+                          unsigned capacity) {
         unsigned count = 0;
 
         while (list->first && count < capacity) {
-                uint64_t data = weir_slot_unlink(weir_ready_list_pop(list)); /* from here on it may be linked again */
+                struct weir_slot *slot = weir_ready_list_pop(list);
+                uint64_t data;
+
+                /* A deadline that was moved ends no wait. relaxed: a hint */
+                if (atomic_load_explicit(&slot->word, memory_order_relaxed) & SLOT_TIMEOUT)
+                        weir_deadline_settle(core, slot);
+                data = weir_slot_unlink(slot); /* from here on it may be linked again */
 
                 if (data)
                         set_entry(&entries[count++], 0, data);
@@ -143,6 +151,7 @@ static bool stands(struct weir_poll *poll, struct epoll_event *entry, struct fin
                 WEIR_PROBE(3, stale, poll, (int)(data & (DATA_WAKER | DATA_INDEX)), entry->events);
                 break;
         case WEIR_KEPT:
+        case WEIR_TIMED:
                 break;
         }
         if (data & DATA_LEVEL)
@@ -180,7 +189,8 @@ static __attribute__((noinline)) unsigned join(struct weir_poll *poll, struct ep
 
 /* One round: sleeps no longer than timeout, and fills the entries. Returns how many, or a negative errno. */
 static int fill(struct weir_poll *poll, struct weir_events *events, int64_t timeout, struct finding *finding) {
-        struct weir_queue *queue = &poll->core.queue;
+        struct weir_registry *core = &poll->core;
+        struct weir_queue *queue = &core->queue;
         bool kernel_first = poll->kernel_first;
         unsigned count;
         int r = 0;
@@ -188,15 +198,20 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
         finding->locked = NULL;
         finding->ghost = finding->full = false;
         weir_queue_take(queue, &poll->unread, &poll->newer);
-        count = fill_from(&poll->unread, events->entries, events->limit);
+        count = fill_from(core, &poll->unread, events->entries, events->limit);
         if (!kernel_first)
-                count += fill_from(&poll->newer, events->entries + count, events->limit - count);
+                count += fill_from(core, &poll->newer, events->entries + count, events->limit - count);
         if (count < events->limit) {
                 unsigned room = events->limit - count;
-                bool sleep = timeout && !count && !poll->newer.first && weir_queue_park(queue);
 
+                if (timeout && (count || poll->newer.first))
+                        timeout = 0;
+                if (timeout && weir_deadlines_are_used(core))
+                        timeout = weir_deadlines_sleep(core, timeout);
+                if (timeout && !weir_queue_park(queue))
+                        timeout = 0;
                 WEIR_YIELD();
-                r = weir_sys_epoll_wait(poll->core.set, events->entries + count, room, sleep ? timeout : 0);
+                r = weir_sys_epoll_wait(core->set, events->entries + count, room, timeout);
                 if (r > 0) {
                         unsigned fetched = (unsigned)r;
 
@@ -210,8 +225,13 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
         }
         /* Also when there is no room: from now on a wake needs no system call. */
         weir_queue_take(queue, &poll->unread, &poll->newer);
-        count += fill_from(&poll->unread, events->entries + count, events->limit - count);
-        count += fill_from(&poll->newer, events->entries + count, events->limit - count);
+        if (weir_deadlines_are_used(core)) {
+                weir_deadlines_fetched(core, events->limit, &poll->newer);
+                /* What is due may be of a slot that was pushed in between. */
+                weir_queue_take(queue, &poll->unread, &poll->newer);
+        }
+        count += fill_from(core, &poll->unread, events->entries + count, events->limit - count);
+        count += fill_from(core, &poll->newer, events->entries + count, events->limit - count);
         poll->kernel_first = !kernel_first && count == events->limit;
         return count ? (int)count : r;
 }
@@ -302,6 +322,8 @@ static void finish_wait(struct weir_poll *poll) {
         /* What is left must keep an outer set awake: the edge that announced it may be spent. Not a parent's. */
         if (!weir_core_is_forked(core) && weir_queue_leave(&core->queue, poll->unread.first || poll->newer.first))
                 weir_core_signal(core);
+        if (weir_core_is_nested(core) && !weir_core_is_forked(core))
+                weir_deadlines_announce(core);
 }
 
 static void leave(struct weir_poll *poll) {

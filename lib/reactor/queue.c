@@ -22,7 +22,7 @@ bool weir_queue_push(struct weir_queue *queue, struct weir_slot *slot, bool unre
         return head & QUEUE_PARKED;
 }
 
-static void append(struct weir_ready_list *list, struct weir_slot *slot) {
+void weir_ready_list_append(struct weir_ready_list *list, struct weir_slot *slot) {
         slot->next = 0;
         if (list->first)
                 list->last->next = (uintptr_t)slot;
@@ -66,7 +66,7 @@ void weir_queue_take(struct weir_queue *queue, struct weir_ready_list *unread, s
         }
         for (; oldest; oldest = weir_link_slot(next)) {
                 next = oldest->next;
-                append(newer, oldest);
+                weir_ready_list_append(newer, oldest);
         }
 }
 

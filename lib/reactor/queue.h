@@ -65,6 +65,9 @@ bool weir_queue_push(struct weir_queue *queue, struct weir_slot *slot, bool unre
 /* Takes all: what was left unread is put before the first list, the rest behind the second. Threads: the consumer. */
 void weir_queue_take(struct weir_queue *queue, struct weir_ready_list *unread, struct weir_ready_list *newer);
 
+/* Adds a slot whose LINKED bit the caller set. Threads: the consumer. */
+void weir_ready_list_append(struct weir_ready_list *list, struct weir_slot *slot);
+
 /* Takes the first of a list that is not empty. */
 static inline struct weir_slot *weir_ready_list_pop(struct weir_ready_list *list) {
         struct weir_slot *slot = list->first;

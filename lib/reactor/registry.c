@@ -27,6 +27,7 @@
 
 #include "registry.h"
 
+#include "deadline.h"
 #include "ghost.h"
 #include "run.h"
 #include "sets.h"
@@ -76,6 +77,7 @@ static uint64_t word_to_come(uint64_t word, uint64_t registration) {
         return (word & ~(SLOT_GENERATION - 1)) + 2 * SLOT_GENERATION + registration;
 }
 
+/* What a call about a descriptor that is not registered returns. */
 static int not_registered(int fd) {
         return weir_sys_is_open(fd) ? -ENOENT : -EBADF;
 }
@@ -102,6 +104,18 @@ static struct weir_slot *make(struct weir_registry *core, int fd, int *ret_error
         return slot;
 }
 
+/*
+ * Looks at the slot of a registration without locking it; not while a call changes it. *ret_word is its word. 0, or what a call
+ * about a descriptor that has none returns.
+ */
+static int look_at(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t *ret_word) {
+        /* PAIR(registration): a refused call, too, comes after the one that made it so. */
+        while ((*ret_word = atomic_load_explicit(&slot->word, memory_order_acquire)) & SLOT_LOCKED)
+                if (weir_slot_await(core->life, slot, WEIR_FOREVER) == -ECHILD)
+                        return -ECHILD;
+        return *ret_word & SLOT_REGISTERED ? 0 : not_registered(fd);
+}
+
 /* Locks the slot of a registration; *ret_slot is that. 0, or what a call about a descriptor that has none returns. */
 static int lock_registered(struct weir_registry *core, int fd, uint64_t clear, uint64_t add,
                            struct weir_slot **ret_slot, uint64_t *ret_word) {
@@ -123,22 +137,23 @@ static void give_back(struct weir_registry *core, struct weir_slot *slot, uint64
 /*
  * Begins the registration that the kernel has taken, two generations after word. Gives up the lock. Of a slot without a
  * registration no entry is handed out, so the token can be stored at once; and one that stays the same need not be stored.
+ *   keep  bits of the word that outlast the former registration
  */
 static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t word, uint64_t registration,
-                  weir_token token) {
+                  uint64_t keep, weir_token token) {
         uint64_t generations = 2 * SLOT_GENERATION + weir_slot_first_turn(word);
 
         /* relaxed: it changes under the lock alone */
         if (token != atomic_load_explicit(&slot->token, memory_order_relaxed)) {
                 if (word & SLOT_REGISTERED) {
-                        weir_slot_invalidate(slot);
+                        weir_slot_invalidate(slot, keep);
                         generations -= SLOT_GENERATION;
                 }
                 /* PAIR(token): weir_slot_take_token() reads it, and then looks at the word. */
                 atomic_store_explicit(&slot->token, token, memory_order_release);
         }
         slot->quiet = 0;
-        give_back(core, slot, SLOT_REGISTRATION, registration, generations);
+        give_back(core, slot, SLOT_REGISTRATION & ~keep, registration, generations);
 }
 
 /* weir_ghost_modify(), in one set from its first look to its last, and in the one that is being made, too. */
@@ -219,7 +234,8 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         if (word & SLOT_REGISTERED)
                 weir_ghost_mark(core, slot); /* of the file that was there before */
         weir_table_name(&core->fds, slot, (uint32_t)fd, (uint32_t)fd);
-        begin(core, slot, word, word_of(interest), token);
+        weir_deadline_end(core, (uint32_t)fd);
+        begin(core, slot, word, word_of(interest), 0, token);
         return 0;
 }
 
@@ -264,7 +280,7 @@ int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_i
         }
         WEIR_PROBE(5, reregister, core, fd, token, interest, r);
         if (r == 0)
-                begin(core, slot, word, word_of(interest), token);
+                begin(core, slot, word, word_of(interest), SLOT_OWN_READY, token);
         return r;
 }
 
@@ -287,7 +303,8 @@ int weir_deregister(struct weir_registry *core, int fd) {
          */
         if (weir_sets_ctl(core, EPOLL_CTL_DEL, fd, word) < 0)
                 weir_ghost_mark(core, slot);
-        give_back(core, slot, 0, 0, 0);
+        weir_deadline_end(core, (uint32_t)fd);
+        give_back(core, slot, SLOT_OWN_READY, 0, 0);
         WEIR_PROBE(2, deregister, core, fd);
         return 0;
 }
@@ -326,6 +343,8 @@ static int rearm_slowly(struct weir_registry *core, int fd, uint64_t directions)
                 give_back(core, slot, 0, 0, 0);
                 return -EINVAL;
         }
+        if (word & SLOT_TIMEOUT)
+                weir_deadline_settle(core, slot); /* if a new one was set, there is nothing to wake the waiter for */
         /* Of one that is armed, it may be about to be handed out. */
         kept = word & SLOT_ARMED ? 0 : word & SLOT_KERNEL_READY;
         other = word & SLOT_HUNG && directions << SLOT_ARMED_SHIFT & ~word;
@@ -359,7 +378,7 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
         do {
                 /* relaxed: what is decided by it, the step below proves, or the lock */
                 word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-                if (word & (SLOT_LOCKED | SLOT_ASK | SLOT_HUNG | weir_slot_told_for(directions)) ||
+                if (word & (SLOT_LOCKED | SLOT_ASK | SLOT_HUNG | SLOT_OWN_READY | weir_slot_told_for(directions)) ||
                     directions << SLOT_ASKED_SHIFT & ~word ||
                     (word & (SLOT_REGISTERED | SLOT_MODE)) != (SLOT_REGISTERED | SLOT_ONESHOT) ||
                     weir_core_is_nested(core)) {
@@ -394,12 +413,9 @@ int weir_disarm(struct weir_registry *core, int fd) {
                 return not_registered(fd);
 
         do {
-                /* PAIR(registration): a refused call, too, comes after the one that made it so. */
-                while ((word = atomic_load_explicit(&slot->word, memory_order_acquire)) & SLOT_LOCKED)
-                        if (weir_slot_await(core->life, slot, WEIR_FOREVER) == -ECHILD)
-                                return -ECHILD;
-                if (!(word & SLOT_REGISTERED))
-                        return not_registered(fd);
+                r = look_at(core, slot, fd, &word);
+                if (r < 0)
+                        return r;
                 if ((word & SLOT_MODE) != SLOT_ONESHOT)
                         return -EINVAL;
                 if (!(word & SLOT_ARMED))
@@ -446,6 +462,97 @@ int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
         WEIR_PROBE(3, retoken, core, fd, token);
         give_back(core, slot, 0, 0, 0);
         return 0;
+}
+
+/* ---------------------------------------------------------------- what the program makes ready */
+
+weir_time weir_now(void) {
+        return weir_sys_now();
+}
+
+weir_time weir_registry_moment(struct weir_registry *core) {
+        weir_time moment = 0;
+
+        if (!core || weir_core_is_forked(core))
+                return 0;
+        /* relaxed: the moment of some fetch; who takes an event of it sees it, or a later one */
+        moment = atomic_load_explicit(&core->deadlines.moment, memory_order_relaxed);
+        if (moment)
+                return moment;
+        weir_deadlines_use(core);
+        return weir_sys_now();
+}
+
+int weir_set_deadline(struct weir_registry *core, int fd, weir_time moment) {
+        struct weir_slot *slot;
+        uint64_t word;
+        int r;
+
+        if (!core || moment < 0)
+                return -EINVAL;
+        r = weir_core_check(core);
+        if (r < 0)
+                return r;
+        slot = find(core, fd);
+        if (!slot)
+                return not_registered(fd);
+        r = look_at(core, slot, fd, &word);
+        if (r < 0)
+                return r;
+        return weir_deadline_set(core, (uint32_t)fd, moment);
+}
+
+static void trigger(struct weir_registry *core, struct weir_slot *slot) {
+        WEIR_PROBE(2, trigger, core, (int)slot->name);
+        if (weir_slot_latch(slot, SLOT_TRIGGERED))
+                weir_core_push(core, slot);
+}
+
+int weir_trigger(struct weir_registry *core, int fd) {
+        struct weir_slot *slot;
+        uint64_t word;
+        int r;
+
+        if (!core)
+                return -EINVAL;
+        r = weir_core_check(core);
+        if (r < 0)
+                return r;
+        slot = find(core, fd);
+        if (!slot)
+                return not_registered(fd);
+        r = look_at(core, slot, fd, &word);
+        if (r < 0)
+                return r;
+        trigger(core, slot);
+        return 0;
+}
+
+int weir_trigger_all(struct weir_registry *core) {
+        uint32_t limit;
+        int r, count = 0;
+
+        if (!core)
+                return -EINVAL;
+        r = weir_core_check(core);
+        if (r < 0)
+                return r;
+        /* PAIR(all): weir_table_name() comes after this, and its caller sees what was written before, or the slot is seen here. */
+        limit = atomic_fetch_or_explicit(&core->fds.limit, 0, memory_order_release);
+        for (uint32_t fd = 0; fd < limit; ++fd) {
+                struct weir_slot *slot = weir_table_find_or_precede(&core->fds, fd);
+                uint64_t word;
+
+                if (!slot)
+                        continue;
+                /* PAIR(all): a step, though it changes nothing: a registration that is not seen here comes after it. */
+                word = atomic_fetch_or_explicit(&slot->word, 0, memory_order_release);
+                if (!(word & (SLOT_REGISTERED | SLOT_LOCKED)) || look_at(core, slot, (int)fd, &word) < 0)
+                        continue;
+                ++count;
+                trigger(core, slot);
+        }
+        return count;
 }
 
 /* ---------------------------------------------------------------- handles */

@@ -29,6 +29,7 @@
 
 #include "sets.h"
 
+#include "deadline.h"
 #include "ghost.h"
 
 int weir_sets_watch_eventfd(struct weir_registry *core, int set) {
@@ -300,25 +301,43 @@ bool weir_sets_rebuild(struct weir_registry *core, int64_t patience) {
 
 /* ---------------------------------------------------------------- nesting */
 
-/* A set that contains what there is. Returns its descriptor or a negative errno. */
-static int make_outer(struct weir_registry *core) {
-        int outer = weir_sys_epoll_create(), r;
+/* Makes a set that contains what there is, and a timer. 0 or a negative errno. */
+static int fill_outer(struct weir_registry *core, int outer, int timer) {
+        int r = weir_sys_epoll_ctl(outer, EPOLL_CTL_ADD, timer, EPOLLIN, 0);
 
-        if (outer < 0)
-                return outer;
-        r = weir_sys_epoll_ctl(outer, EPOLL_CTL_ADD, core->set, EPOLLIN, 0);
+        if (r >= 0)
+                r = weir_sys_epoll_ctl(outer, EPOLL_CTL_ADD, core->set, EPOLLIN, 0);
         if (r >= 0 &&
             atomic_load_explicit(&core->moving, memory_order_relaxed) == MOVING) /* relaxed: under nest_lock */
                 r = weir_sys_epoll_ctl(outer, EPOLL_CTL_ADD, spare_of(core), EPOLLIN, 0);
-        if (r < 0) {
-                weir_sys_close(outer);
-                return r;
-        }
-        /* relaxed: who gets the number from the caller sees it */
+        return r;
+}
+
+static void begin_to_nest(struct weir_registry *core, int outer, int timer) {
+        /* relaxed: who gets the number from the caller sees both; and weir_deadlines_announce() looks */
+        atomic_store_explicit(&core->deadlines.timer, timer, memory_order_relaxed);
         atomic_store_explicit(&core->outer, outer, memory_order_relaxed);
+        weir_deadlines_announce(core);
         /* What is in the queue already was not announced. */
         if (weir_queue_nest(&core->queue))
                 weir_core_signal(core);
+}
+
+/* The set that contains what there is. Returns its descriptor or a negative errno. */
+static int make_outer(struct weir_registry *core) {
+        int timer = weir_sys_timer_create(), outer, r;
+
+        if (timer < 0)
+                return timer;
+        outer = weir_sys_epoll_create();
+        r = outer < 0 ? outer : fill_outer(core, outer, timer);
+        if (r < 0) {
+                if (outer >= 0)
+                        weir_sys_close(outer);
+                weir_sys_close(timer);
+                return r;
+        }
+        begin_to_nest(core, outer, timer);
         return outer;
 }
 

@@ -19,6 +19,7 @@ int weir_sets_watch_eventfd(struct weir_registry *core, int set);
 static inline bool weir_sets_are_at(struct weir_registry *core, int fd) {
         /* relaxed: who names one got it from weir_poll_fd(), or names a number that is closed */
         return fd == core->eventfd || fd == core->set ||
+               fd == atomic_load_explicit(&core->deadlines.timer, memory_order_relaxed) ||
                fd == atomic_load_explicit(&core->outer, memory_order_relaxed) ||
                fd == atomic_load_explicit(&core->spare, memory_order_relaxed);
 }

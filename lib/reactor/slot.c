@@ -46,14 +46,27 @@ struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index) {
         }
 }
 
+struct weir_slot *weir_table_find_or_precede(struct weir_table *table, uint32_t index) {
+        struct weir_slot *none = NULL;
+        uint32_t offset;
+        unsigned segment = weir_table_segment(index, &offset);
+
+        /* PAIR(all): a step, though it changes nothing: weir_table_make() comes after it. */
+        if (atomic_compare_exchange_strong_explicit(&table->segments[segment], &none, NULL, memory_order_release,
+                                                    memory_order_relaxed))
+                return NULL;
+        return weir_table_find(table, index);
+}
+
 void weir_table_name(struct weir_table *table, struct weir_slot *slot, uint32_t index, uint32_t name) {
-        /* relaxed: a hint */
-        uint32_t limit = atomic_load_explicit(&table->limit, memory_order_relaxed);
+        /* PAIR(all): if another one has raised it since weir_trigger_all() looked, that comes before this. */
+        uint32_t limit = atomic_load_explicit(&table->limit, memory_order_acquire);
 
         if (slot->name != name)
                 slot->name = name;
+        /* PAIR(all): weir_trigger_all() comes after this and looks at the slot, or came before, with what its caller wrote. */
         while (limit <= index && !atomic_compare_exchange_weak_explicit(&table->limit, &limit, index + 1,
-                                                                        memory_order_relaxed, memory_order_relaxed))
+                                                                        memory_order_acquire, memory_order_acquire))
                 ;
 }
 
@@ -154,11 +167,11 @@ WEIR_INLINE bool weir_slot_unlock(struct weir_life *life, struct weir_slot *slot
         return weir_slot_is_linked_by(word, next);
 }
 
-void weir_slot_invalidate(struct weir_slot *slot) {
+void weir_slot_invalidate(struct weir_slot *slot, uint64_t keep) {
         uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), kept;
 
         do
-                kept = word & SLOT_MISSED ? SLOT_KERNEL_READY : 0;
+                kept = keep | (word & SLOT_MISSED ? SLOT_KERNEL_READY : 0);
         /* relaxed: whoever reads a token stored after this sees it, PAIR(token) */
         while (!atomic_compare_exchange_strong_explicit(&slot->word, &word,
                                                         (word & ~(SLOT_REGISTRATION & ~kept)) + SLOT_GENERATION,
@@ -241,20 +254,30 @@ static uint64_t after_hand_out(uint64_t word, uint64_t ready) {
         if ((word & SLOT_MODE) != SLOT_ONESHOT)
                 return next;
         next &= ~SLOT_ARMED;
+        if (!(ready & SLOT_KERNEL_READY))
+                return next;
         if (!(ready & SLOT_HANGUP))
                 return next & ~SLOT_HUNG;
         return word & SLOT_HUNG ? next : next | SLOT_ASK | SLOT_HUNG;
 }
 
-enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event) {
+/* Whether the caller's claim of a timeout still stands, of a word that was read before. */
+static bool is_claimed(const struct weir_claim *claim) {
+        /* relaxed: comes after the word, which was read with acquire order: what an owner set before it armed is seen */
+        return claim && atomic_load_explicit(claim->word, memory_order_relaxed) == claim->value;
+}
+
+enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, const struct weir_claim *claim,
+                                 struct weir_event *ret_event) {
         enum weir_verdict verdict = WEIR_STALE;
         uint64_t word, next, ready;
+        weir_token token = 0;
 
         if (events && weir_slot_take_plain(slot, data, events, ret_event))
                 return WEIR_STANDS;
         for (;;) {
-                /* relaxed: what is decided by it, the steps below prove */
-                word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+                /* PAIR(rearm): the deadline that an owner set before it armed; the rest of it, the steps below prove. */
+                word = atomic_load_explicit(&slot->word, memory_order_acquire);
                 if (weir_slot_is_other(word, data)) {
                         if (settle_other(slot, &word, data, events, &verdict))
                                 return verdict == WEIR_STALE ? WEIR_STALE : WEIR_KEPT;
@@ -263,8 +286,13 @@ enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t
                 WEIR_YIELD();
                 next = with_events(word, events);
                 ready = weir_slot_deliverable(next);
+                if (ready & SLOT_TIMEOUT && !is_claimed(claim))
+                        return WEIR_TIMED;
                 if (ready)
                         next = after_hand_out(next, ready);
+                if (ready & SLOT_OWN_READY)
+                        /* PAIR(token): a token of this generation, if the step below succeeds. */
+                        token = atomic_load_explicit(&slot->token, memory_order_acquire);
                 /*
                  * PAIR(registration): what was written before register, reregister or wake, and the token.
                  * PAIR(rearm): the one-shot goes from the thread that called weir_rearm() to the one that takes the event.
@@ -275,8 +303,12 @@ enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t
         }
         if (!ready)
                 return verdict_of_latched(word, events);
-        if (!weir_slot_take_token(slot, data, &ret_event->token))
-                return WEIR_STALE;
+        if (!weir_slot_take_token(slot, data, &ret_event->token)) {
+                /* The kernel tells its own afresh to whoever reregisters. What was the library's own is gone from the word. */
+                if (!(ready & SLOT_OWN_READY))
+                        return WEIR_STALE;
+                ret_event->token = token;
+        }
         ret_event->readiness = weir_ready_to_epoll(ready);
         return WEIR_STANDS;
 }
@@ -347,6 +379,25 @@ bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events) {
                                                             memory_order_relaxed))
                         return weir_slot_is_linked_by(word, next);
         }
+}
+
+bool weir_slot_latch(struct weir_slot *slot, uint64_t own) {
+        /* relaxed: what is decided by it, the step below proves */
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed), next;
+
+        do {
+                if (!(word & (SLOT_REGISTERED | SLOT_LOCKED)))
+                        return false;
+                next = word | own;
+                next |= weir_slot_link_for(word, next);
+                /*
+                 * PAIR(latch): who takes the bit of a timeout out sees the moment that is due.
+                 * PAIR(registration): the taker sees what was written before a trigger.
+                 * PAIR(linked): as in weir_slot_offer(), when the bit is set.
+                 */
+        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_acq_rel,
+                                                          memory_order_relaxed));
+        return weir_slot_is_linked_by(word, next);
 }
 
 uint64_t weir_slot_unlink(struct weir_slot *slot) {

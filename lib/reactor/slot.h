@@ -18,7 +18,8 @@
  *               descriptor, so an event counts only while both agree: that comparison, at the hand-out, is what G4 and G5
  *               rest on.
  *   turn        changes, in turn, when the kernel is asked afresh for a registration that stays
- *   ready       readiness that was fetched and not handed out (IN PRI OUT ERR HUP RDHUP); bits 6 and 7 are kept for G13
+ *   ready       readiness that was fetched and not handed out (IN PRI OUT ERR HUP RDHUP), and two of the library's own: TIMEOUT,
+ *               a hint, see deadline.h; and TRIGGERED
  *   armed       directions for which a one-shot may fire (IN PRI OUT), or was when it fired last
  *   ARMED       it may fire; one that is not ARMED has an owner
  *   asked       directions that the kernel was asked for since the registration began
@@ -53,6 +54,9 @@
 #define SLOT_KERNEL_READY UINT64_C(0x3f) /* that of the kernel's */
 #define SLOT_RDHUP        UINT64_C(0x20)
 #define SLOT_HANGUP       (UINT64_C(0x10) | SLOT_RDHUP)
+#define SLOT_TIMEOUT      UINT64_C(0x40)
+#define SLOT_TRIGGERED    UINT64_C(0x80)
+#define SLOT_OWN_READY    (SLOT_TIMEOUT | SLOT_TRIGGERED)
 #define SLOT_ARMED_SHIFT  8
 #define SLOT_DIRECTIONS   (UINT64_C(7) << SLOT_ARMED_SHIFT) /* the armed ones */
 #define SLOT_ARMED        (UINT64_C(1) << 11)
@@ -143,17 +147,24 @@ static inline struct weir_slot *weir_table_find(struct weir_table *table, uint32
 }
 
 struct weir_slot *weir_table_make(struct weir_table *table, uint32_t index); /* NULL when out of memory */
+/* As weir_table_find(); and who makes the slot later comes after this. */
+struct weir_slot *weir_table_find_or_precede(struct weir_table *table, uint32_t index);
 /* With its lock held: a slot gets its name, the low bits of its data, before it is registered for the first time. */
 void weir_table_name(struct weir_table *table, struct weir_slot *slot, uint32_t index, uint32_t name);
 void weir_table_free(struct weir_table *table);
 
-/* ready bits from and to those of epoll(7): all but RDHUP are the same. */
+/* The bits of an event that are not epoll's. */
+#define WEIR_TIMEOUT   (UINT32_C(1) << 16)
+#define WEIR_TRIGGERED (UINT32_C(1) << 17)
+
+/* ready bits from and to those of an event: all of epoll(7) but RDHUP are the same. */
 static inline uint64_t weir_ready_from_epoll(uint32_t events) {
         return (events & 0x1f) | (events & EPOLLRDHUP ? SLOT_RDHUP : 0);
 }
 
 static inline uint32_t weir_ready_to_epoll(uint64_t ready) {
-        return (uint32_t)(ready & 0x1f) | (ready & SLOT_RDHUP ? (uint32_t)EPOLLRDHUP : 0);
+        return (uint32_t)(ready & 0x1f) | (ready & SLOT_RDHUP ? (uint32_t)EPOLLRDHUP : 0) |
+               (uint32_t)(ready & SLOT_OWN_READY) * (WEIR_TIMEOUT / (uint32_t)SLOT_TIMEOUT);
 }
 
 /* Whether events pass through ready: those of a one-shot and of a waker do. */
@@ -180,7 +191,7 @@ static inline uint64_t weir_slot_first_turn(uint64_t word) {
         return UINT64_C(0) - (word & SLOT_TURNS);
 }
 
-/* What of ready a one-shot that is armed for these directions may be told. */
+/* What of the kernel's readiness a one-shot that is armed for these directions may be told. */
 static inline uint64_t weir_slot_told_for(uint64_t directions) {
         return directions | EPOLLERR | EPOLLHUP | (directions & EPOLLIN ? SLOT_RDHUP : 0);
 }
@@ -193,7 +204,7 @@ static inline uint64_t weir_slot_deliverable(uint64_t word) {
                 return word & SLOT_READY;
         if (!(word & SLOT_ARMED))
                 return 0;
-        return word & weir_slot_told_for((word & SLOT_DIRECTIONS) >> SLOT_ARMED_SHIFT);
+        return word & (SLOT_OWN_READY | weir_slot_told_for((word & SLOT_DIRECTIONS) >> SLOT_ARMED_SHIFT));
 }
 
 /*
@@ -233,8 +244,11 @@ bool weir_slot_try_lock(struct weir_slot *slot, uint64_t data, uint64_t mask, ui
 WEIR_INLINE bool weir_slot_unlock(struct weir_life *life, struct weir_slot *slot, uint64_t clear, uint64_t set,
                                   uint64_t generations);
 
-/* With the lock held: ends the registration. No event and no entry matches its slot until weir_slot_unlock(). */
-void weir_slot_invalidate(struct weir_slot *slot);
+/*
+ * With the lock held: ends the registration, but for the bits of keep. No event and no entry matches its slot until
+ * weir_slot_unlock().
+ */
+void weir_slot_invalidate(struct weir_slot *slot, uint64_t keep);
 
 /*
  * Sleeps until the lock, if the slot is locked, is given up, but no longer than timeout. May return for no reason. 0, -EINTR
@@ -255,16 +269,25 @@ enum weir_verdict {
         WEIR_STANDS, /* it would be handed out; or it was, or is to be linked, as the function says */
         WEIR_KEPT,   /* latched: it comes when the registration begins, or is armed for it */
         WEIR_AGAIN,  /* all that it tells is latched already, and may not be handed out */
+        WEIR_TIMED,  /* there is a timeout with it, of which the caller has no claim: nothing was done */
         WEIR_LOCKED, /* a level-triggered one's, whose registration is being changed: the kernel will tell it again */
         WEIR_STALE,  /* of a registration that ended */
         WEIR_GHOST,  /* it proves that the kernel still holds a level-triggered registration which ended */
 };
 
+/* The claim of a timeout, see deadline.h: it stands while the word reads the value. */
+struct weir_claim {
+        _Atomic(int64_t) *word;
+        int64_t value;
+};
+
 /*
- * Hands the entry out, if its registration still stands: the filter. Or it is KEPT, AGAIN or STALE; KEPT, too, is a
+ * Hands the entry out, if its registration still stands: the filter. Or it is KEPT, AGAIN, TIMED or STALE; KEPT, too, is a
  * level-triggered one that is LOCKED, and one that there is nothing to hand out for any more.
+ *   claim  the caller's, or NULL
  */
-enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event);
+enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t events, const struct weir_claim *claim,
+                                 struct weir_event *ret_event);
 
 /*
  * The end of each hand-out: the token, if the registration still stands. Who took something from the word did that before, so
@@ -311,6 +334,12 @@ bool weir_slot_join(struct weir_slot *slot, uint64_t data, uint32_t events);
 
 /* Latches the entry. True: something may be handed out, LINKED is set, and the caller must put the slot on the queue. */
 bool weir_slot_offer(struct weir_slot *slot, uint64_t data, uint32_t events);
+
+/*
+ * Latches one of the library's own: of a registration, or of one that a call is about to replace. True: LINKED is set, and the
+ * caller must put the slot on the queue.
+ */
+bool weir_slot_latch(struct weir_slot *slot, uint64_t own);
 
 /* The slot was taken from the ready queue. Returns the data of its entry, or 0 if there is nothing to hand out. */
 uint64_t weir_slot_unlink(struct weir_slot *slot);

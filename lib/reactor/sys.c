@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -173,6 +174,25 @@ int weir_sys_nap(int64_t timeout) {
         return result(syscall(PPOLL, NULL, 0, &ts, NULL, (size_t)SIGSET_SIZE), saved) == -EINTR ? -EINTR : 0;
 }
 
+int weir_sys_timer_create(void) {
+        int saved = errno;
+
+        return result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), saved);
+}
+
+void weir_sys_timer_set(int fd, int64_t moment) {
+        struct itimerspec at = { .it_value = { .tv_sec = 0 } };
+        int saved = errno;
+
+        if (moment != WEIR_FOREVER) {
+                /* Where seconds have 32 bits, one that is too far off rings in vain, after 68 years. */
+                at.it_value.tv_sec = (time_t)(moment / NS_PER_S < INT32_MAX ? moment / NS_PER_S : INT32_MAX);
+                at.it_value.tv_nsec = moment ? (long)(moment % NS_PER_S) : 1; /* 0 would be never */
+        }
+        timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, NULL);
+        errno = saved;
+}
+
 int weir_sys_eventfd(void) {
         int saved = errno;
 
@@ -246,6 +266,14 @@ void weir_sys_free(void *memory, size_t size) {
         else if (memory)
                 munmap(memory, size);
         errno = saved;
+}
+
+void *weir_sys_grow(void *memory, size_t size, size_t wanted) {
+        int saved = errno;
+        void *grown = memory ? mremap(memory, size, wanted, MREMAP_MAYMOVE) : map(wanted);
+
+        errno = saved;
+        return grown == MAP_FAILED ? NULL : grown;
 }
 
 struct weir_life *weir_sys_life_create(int *ret_pid) {

@@ -51,6 +51,10 @@ WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigne
 /* Sleeps for no longer than timeout. 0, or -EINTR if a signal came. */
 int weir_sys_nap(int64_t timeout);
 
+/* A timer of CLOCK_MONOTONIC, that is readable when the moment has passed to which it was set; WEIR_FOREVER is never. */
+int weir_sys_timer_create(void);
+void weir_sys_timer_set(int fd, int64_t moment);
+
 int weir_sys_eventfd(void);
 /* Makes an edge-triggered watcher of the eventfd see a new edge. */
 void weir_sys_eventfd_signal(int fd);
@@ -64,6 +68,8 @@ int64_t weir_sys_now(void);
 /* Zeroed memory that begins at a cache line, or NULL. Pages of large ones take no room before they are written. */
 void *weir_sys_alloc(size_t size);
 void weir_sys_free(void *memory, size_t size);
+/* The same memory, larger, perhaps at another place; NULL is as big as 0. NULL when out of memory, and it is as it was. */
+void *weir_sys_grow(void *memory, size_t size, size_t wanted);
 
 /*
  * Words on a page of their own, which the kernel wipes in a forked child: there they read 0. What a thread may sleep on is

@@ -6,7 +6,7 @@
  * waker: an event of a destroyed one is stale like any other. Read weir_waker_wake() first.
  */
 
-#include "core.h"
+#include "deadline.h"
 
 struct weir_waker {
         struct weir_registry *core;
@@ -71,7 +71,8 @@ int weir_waker_create(struct weir_registry *core, weir_token token, struct weir_
         weir_table_name(&core->wakers, waker->slot, waker->index, (uint32_t)DATA_WAKER | waker->index);
         /* PAIR(token): the generation changed before, and a hand-out that reads this finds so. */
         atomic_store_explicit(&waker->slot->token, token, memory_order_release);
-        weir_slot_unlock(core->life, waker->slot, 0, SLOT_REGISTERED | SLOT_WAKER, 0);
+        /* A timeout of the waker that was here before may have been latched meanwhile. */
+        weir_slot_unlock(core->life, waker->slot, SLOT_READY, SLOT_REGISTERED | SLOT_WAKER, 0);
         *ret_waker = waker;
         return 0;
 }
@@ -110,9 +111,19 @@ void weir_waker_destroy(struct weir_waker *waker) {
         core = waker->core;
         if (!weir_core_is_forked(core)) {
                 weir_slot_lock(core->life, waker->slot, 0, 0, SLOT_REGISTRATION, SLOT_GENERATION, &word);
-                weir_slot_unlock(core->life, waker->slot, 0, 0, 0);
+                weir_deadline_end(core, waker->slot->name);
+                weir_slot_unlock(core->life, waker->slot, SLOT_OWN_READY, 0, 0);
                 give_index(core, waker->slot, waker->index);
         }
         weir_sys_free(waker, sizeof *waker);
         weir_core_unref(core);
+}
+
+int weir_waker_set_deadline(struct weir_waker *waker, weir_time moment) {
+        int r;
+
+        if (!waker || moment < 0)
+                return -EINVAL;
+        r = weir_core_check(waker->core);
+        return r < 0 ? r : weir_deadline_set(waker->core, waker->slot->name, moment);
 }

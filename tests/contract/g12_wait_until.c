@@ -128,7 +128,8 @@ static int sleep_until(void *arg) {
 
 static void g12_wait_until_never_and_absurd_moments_sleeps_until_woken(void **state) {
         const weir_time moments[] = {
-                WEIR_NEVER, WEIR_NEVER - 1, WEIR_NEVER / 2, in(INT32_MAX * MS), in(3600 * 1000 * MS),
+                WEIR_NEVER,         WEIR_NEVER - 1,       WEIR_NEVER / 2, WEIR_NEVER / 1000, in(WEIR_NEVER / 1000000),
+                in(INT32_MAX * MS), in(3600 * 1000 * MS),
         };
         struct fixture *fx = *state;
         struct weir_waker *waker = NULL;

@@ -7,6 +7,8 @@
 
 #include "talk.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +193,30 @@ static void moderator(void **state) {
         client_close(&alice);
 }
 
+/* Who says nothing for too long is out, and the others are told; who speaks stays. */
+static void silent_one_is_out(void **state) {
+        const char *argv[] = { getenv("WEIR_CHAT"), "--port=0", "--idle-timeout=1", NULL };
+        struct client alice, bob;
+        struct server server;
+        char line[LINE] = "";
+
+        (void)state;
+        assert_true(server_start_program(&server, argv, 0));
+        assert_true(enter(&bob, &server, "bob"));
+        assert_true(enter(&alice, &server, "alice"));
+        assert_true(hears(&bob, "* alice has come"));
+        while (strcmp(line, "* alice has said nothing for too long") != 0) {
+                struct pollfd pollfd = { .fd = bob.fd, .events = POLLIN };
+
+                if (poll(&pollfd, 1, 100) == 0)
+                        assert_true(client_say(&bob, "still here\n"));
+                assert_int_equal(client_receive_line(&bob, line, sizeof line), RECEIVED_RESPONSE);
+        }
+        client_close(&alice);
+        client_close(&bob);
+        assert_int_equal(server_stop(&server, SIGTERM), 0);
+}
+
 /* ---------------------------------------------------------------- the program */
 
 static void options(void **state) {
@@ -221,6 +247,7 @@ int main(int argc, char **argv) {
                 CASE(names),
                 CASE(leaving),
                 CASE(moderator),
+                cmocka_unit_test(silent_one_is_out),
                 CASE(options),
         };
 

@@ -9,6 +9,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,6 +32,12 @@ static bool start(struct server *server, const char *workers, unsigned files) {
         const char *argv[] = { echo_path(), "--port=0", "--workers", workers, NULL };
 
         return server_start_program(server, argv, files);
+}
+
+static bool start_impatient(struct server *server) {
+        const char *argv[] = { echo_path(), "--port=0", "--workers=3", "--idle-timeout=1", NULL };
+
+        return server_start_program(server, argv, 0);
 }
 
 /* ---------------------------------------------------------------- streams */
@@ -266,6 +273,34 @@ static void leaving_clients_make_room(void **state) {
         assert_int_equal(server_stop(&server, SIGTERM), 0);
 }
 
+/* Who sends nothing, and who does not read, is closed; who goes on is not, however long it takes. */
+static void idle_ones_are_closed(void **state) {
+        struct client idle, deaf, busy;
+        struct server server;
+        char byte;
+
+        (void)state;
+        assert_true(start_impatient(&server));
+        assert_true(client_open(&idle, &server));
+        assert_true(client_open(&deaf, &server));
+        assert_true(be_deaf(&deaf));
+        assert_true(client_open(&busy, &server));
+        for (bool closed = false; !closed;) {
+                struct pollfd pollfd = { .fd = idle.fd, .events = POLLIN };
+
+                closed = poll(&pollfd, 1, 100) > 0;
+                assert_true(client_send(&busy, "x", 1));
+                assert_true(client_receive_bytes(&busy, &byte, 1));
+        }
+        assert_true(client_meets_end(&idle));
+        for (int r = 1; r > 0;) /* what was on its way, then the end, or a reset */
+                r = (int)recv(deaf.fd, &byte, 1, 0);
+        client_close(&idle);
+        client_close(&deaf);
+        client_close(&busy);
+        assert_int_equal(server_stop(&server, SIGTERM), 0);
+}
+
 /* ---------------------------------------------------------------- the end */
 
 #define LOAD_THREADS 6
@@ -343,10 +378,15 @@ static void options(void **state) {
 
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(bytes_come_back),   cmocka_unit_test(urgent_byte_does_not_stop_it),
-                cmocka_unit_test(end_comes_last),    cmocka_unit_test(slow_readers),
-                cmocka_unit_test(peers_that_vanish), cmocka_unit_test(leaving_clients_make_room),
-                cmocka_unit_test(end_under_load),    cmocka_unit_test(options),
+                cmocka_unit_test(bytes_come_back),
+                cmocka_unit_test(urgent_byte_does_not_stop_it),
+                cmocka_unit_test(end_comes_last),
+                cmocka_unit_test(slow_readers),
+                cmocka_unit_test(peers_that_vanish),
+                cmocka_unit_test(leaving_clients_make_room),
+                cmocka_unit_test(idle_ones_are_closed),
+                cmocka_unit_test(end_under_load),
+                cmocka_unit_test(options),
         };
 
         if (argc > 1)

@@ -86,7 +86,7 @@ static void trickling_request_gets_408(void **state) {
 }
 
 /* Idle ones are closed without a word, and so is one that does not read its responses. */
-static void idle_connections_are_reaped(void **state) {
+static void idle_connections_are_closed(void **state) {
         struct client fresh, used, deaf;
         struct response response;
         struct server server;
@@ -126,7 +126,7 @@ struct load {
         unsigned seed;
         unsigned requests; /* how many are to be answered; 0: until refused */
         unsigned answered;
-        unsigned reaped;      /* met the end or a reset where a response would have begun */
+        unsigned ended;       /* met the end or a reset where a response would have begun */
         unsigned wrong;       /* half a response, or not the right one */
         atomic_uint *started; /* threads that had a response */
 };
@@ -139,7 +139,7 @@ static bool burst(struct load *load, struct client *client) {
 
         for (unsigned i = 0; i < count; ++i)
                 if (!client_say(client, requests[(first + i) % 3])) {
-                        ++load->reaped;
+                        ++load->ended;
                         return false;
                 }
         for (unsigned i = 0; i < count; ++i) {
@@ -147,7 +147,7 @@ static bool burst(struct load *load, struct client *client) {
                 enum received received = client_receive(client, &response, false);
 
                 if (received == RECEIVED_END || received == RECEIVED_RESET) {
-                        ++load->reaped;
+                        ++load->ended;
                         return false;
                 }
                 if (received != RECEIVED_RESPONSE || response.status != statuses[(first + i) % 3]) {
@@ -169,7 +169,7 @@ static void *load_run(void *argument) {
                         load->wrong += load->requests > 0;
                         break;
                 }
-                /* An idle one beside it, for the reaper. */
+                /* An idle one beside it, whose time will be over. */
                 if (!client_open(&idle, load->server))
                         idle.fd = -1;
                 for (unsigned i = (unsigned)rand_r(&load->seed) % 50; i && burst(load, &client); --i)
@@ -191,7 +191,7 @@ static void load_start(struct load *loads, const struct server *server, unsigned
         }
 }
 
-static void many_clients_beside_the_reaper(void **state) {
+static void many_clients_beside_idle_ones(void **state) {
         struct load loads[LOAD_THREADS];
         atomic_uint started = 0;
         struct client sleepers[100];
@@ -217,7 +217,7 @@ static void many_clients_beside_the_reaper(void **state) {
 
 #define FILES 30
 
-/* More clients than descriptors: the reaper makes room by and by, all are answered, and meanwhile nothing spins. */
+/* More clients than descriptors: those whose time is over make room by and by, all are answered, and meanwhile nothing spins. */
 static void all_get_their_turn_without_descriptors(void **state) {
         struct client clients[3 * FILES];
         struct response response;
@@ -241,7 +241,7 @@ static void all_get_their_turn_without_descriptors(void **state) {
         assert_int_equal(server_stop(&server, SIGTERM), 0);
 }
 
-/* Clients that leave make room at once: nothing waits for the reaper. */
+/* Clients that leave make room at once: nothing waits for an idle limit. */
 static void leaving_clients_make_room(void **state) {
         struct client first[FILES], then[FILES];
         struct response response;
@@ -460,8 +460,8 @@ int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(slow_requests_get_408),
                 cmocka_unit_test(trickling_request_gets_408),
-                cmocka_unit_test(idle_connections_are_reaped),
-                cmocka_unit_test(many_clients_beside_the_reaper),
+                cmocka_unit_test(idle_connections_are_closed),
+                cmocka_unit_test(many_clients_beside_idle_ones),
                 cmocka_unit_test(all_get_their_turn_without_descriptors),
                 cmocka_unit_test(leaving_clients_make_room),
                 cmocka_unit_test(idle_connections_do_not_hold_up_the_end),

@@ -104,6 +104,18 @@ void weir_sys_eventfd_signal(int fd) {
         kernel_ready(fd, EPOLLIN);
 }
 
+/* No deadline is set, so it never rings. */
+int weir_sys_timer_create(void) {
+        explore_point();
+        return kernel_create_eventfd();
+}
+
+void weir_sys_timer_set(int fd, int64_t moment) {
+        explore_point();
+        if (!kernel_is_open(fd) || moment != WEIR_FOREVER)
+                world_break("the library sets a timer, though no deadline is set");
+}
+
 void weir_sys_close(int fd) {
         explore_point();
         if (!kernel_is_open(fd))
@@ -130,6 +142,16 @@ int weir_sys_getpid(void) {
 
 void *weir_sys_alloc(size_t size) {
         return world_alloc(size);
+}
+
+void *weir_sys_grow(void *memory, size_t size, size_t wanted) {
+        void *grown = world_alloc(wanted);
+
+        if (grown && memory) {
+                memcpy(grown, memory, size);
+                world_free(memory, size);
+        }
+        return grown;
 }
 
 void weir_sys_free(void *memory, size_t size) {

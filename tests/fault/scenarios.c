@@ -136,6 +136,41 @@ static void timeouts(struct walk *walk) {
         walk_verify(walk);
 }
 
+/* What was set before stays, whatever is refused: another first one, a change of the registration, the poll's descriptor. */
+static void deadlines(struct walk *walk) {
+        unsigned timeouts[PLACES] = { 0 }, triggers[PLACES] = { 0 };
+        bool has_one[PLACES] = { false };
+        int outer;
+
+        for (unsigned i = 0; i < PLACES; i++)
+                walk_register(walk, i, i % 2 ? WEIR_READABLE : WEIR_READABLE | WEIR_LEVEL);
+        for (unsigned round = 0; round < 3; round++) {
+                for (unsigned i = 0; i < PLACES; i++) {
+                        int fd = walk->places[i].fd, r;
+
+                        if (!walk->places[i].registered)
+                                continue;
+                        /* It has passed already. Only a number that never had one needs memory. */
+                        r = weir_set_deadline(walk->registry, fd, 1);
+                        WANT(walk, r == 0 || !has_one[i]);
+                        has_one[i] = walk_allowed(walk, r);
+                        WANT(walk, weir_trigger(walk->registry, fd) == 0);
+                        timeouts[i] += has_one[i];
+                        triggers[i]++;
+                }
+                for (unsigned i = 0; round == 1 && i < PLACES; i++)
+                        walk_reregister(walk, i, WEIR_READABLE);
+                if (round == 2) {
+                        outer = weir_poll_fd(walk->poll);
+                        walk_allowed(walk, outer < 0 ? outer : 0);
+                }
+                while (walk_wait(walk, walk->narrow, 0) > 0)
+                        walk_read(walk, walk->narrow, 2);
+                for (unsigned i = 0; i < PLACES; i++)
+                        WANT(walk, walk->places[i].timeouts == timeouts[i] && walk->places[i].triggers == triggers[i]);
+        }
+}
+
 /* An outer set hears each kind of readiness, and goes on hearing after a refused call. */
 static void nesting(struct walk *walk) {
         bool woke;
@@ -302,6 +337,7 @@ static const struct fault faults[] = {
         { "dup3", FAULT_REPLACE, { EBUSY, EMFILE }, false },
         { "a reading of /proc", FAULT_ENTRIES, { ENOENT, EMFILE, EACCES }, false },
         { "a nap", FAULT_NAP, { EINTR }, false },
+        { "the making of a timer", FAULT_TIMER, { EMFILE, ENFILE, ENOMEM }, false },
         { "an allocation", FAULT_ALLOC, { ENOMEM }, false },
         { "the page of the life word", FAULT_LIFE, { ENOMEM }, false },
         { "EPOLL_CTL_ADD", FAULT_ADD, { ENOMEM, ENOSPC }, true },
@@ -371,6 +407,7 @@ SCENARIO(modes)
 SCENARIO(batches)
 SCENARIO(wakers)
 SCENARIO(timeouts)
+SCENARIO(deadlines)
 SCENARIO(nesting)
 SCENARIO(ghosts)
 SCENARIO(lifetimes)
@@ -379,8 +416,8 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 cmocka_unit_test(g7_g10_modes_hold),     cmocka_unit_test(g7_g10_batches_hold),
                 cmocka_unit_test(g7_g10_wakers_hold),    cmocka_unit_test(g7_g10_timeouts_hold),
-                cmocka_unit_test(g7_g10_nesting_hold),   cmocka_unit_test(g7_g10_ghosts_hold),
-                cmocka_unit_test(g7_g10_lifetimes_hold),
+                cmocka_unit_test(g7_g10_deadlines_hold), cmocka_unit_test(g7_g10_nesting_hold),
+                cmocka_unit_test(g7_g10_ghosts_hold),    cmocka_unit_test(g7_g10_lifetimes_hold),
         };
 
         return cmocka_run_group_tests_name("fault", cases, NULL, NULL);

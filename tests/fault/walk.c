@@ -243,6 +243,8 @@ static void look_up(struct walk *walk, const struct weir_event *event) {
                 place->armed = 0;
                 place->must_write = false;
                 place->seen |= event->readiness;
+                place->timeouts += weir_event_is_timeout(event);
+                place->triggers += weir_event_is_triggered(event);
                 return;
         }
         WANT(walk, !"an event under a token that nothing has");

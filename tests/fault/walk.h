@@ -21,9 +21,10 @@ struct place {
         bool registered;
         weir_token token;
         weir_interest interest;
-        weir_interest armed; /* of a one-shot */
-        bool must_write;     /* a new direction that is ready was armed, and nothing was handed out since */
-        uint32_t seen;       /* readiness handed out since walk_verify() began */
+        weir_interest armed;         /* of a one-shot */
+        bool must_write;             /* a new direction that is ready was armed, and nothing was handed out since */
+        uint32_t seen;               /* readiness handed out since walk_verify() began */
+        unsigned timeouts, triggers; /* events with these bits handed out */
 };
 
 struct walk {

@@ -3,9 +3,11 @@
  * Operations on polls, batches, wakers and deferred functions. Read take() first: there every event is compared. Then
  * op_settle(): there everything that must come must have come.
  */
+#include "fault.h"
 #include "world.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,22 +77,34 @@ void op_events(struct world *world) {
         world_expect(world, weir_events_create(capacities[b], &world->events[b]), 0);
 }
 
-/* An interrupt that was not seen yet ends it with 0 here, unless there is something. */
-static int wait_into(struct world *world, unsigned s, unsigned b, const struct timespec *timeout) {
+/*
+ * Until the moment, and no longer than until something is due. An interrupt that was not seen yet ends it with 0 here, unless
+ * there is something.
+ */
+static int wait_into(struct world *world, unsigned s, unsigned b, weir_time moment) {
+        weir_time first = model_first_moment(&world->model, s), before = world->model.now, last = moment;
         int r;
 
-        world_note(world, "wait on %u into events %u%s", s, b, timeout ? "" : " for ever");
+        /* What is due already may lie in an open batch. */
+        if (first > before && first < last)
+                last = first;
+
+        world_note(world, "wait on %u into events %u until %" PRId64, s, b, moment - BEGINNING);
         world_close_batch(world, b);
-        r = weir_poll_wait(world->sides[s].poll, world->events[b], timeout);
-        world_note(world, " = %d\n", r);
+        r = weir_poll_wait_until(world->sides[s].poll, world->events[b], moment);
+        world->model.now = weir_now();
+        world_note(world, " = %d, now it is %" PRId64 "\n", r, world->model.now - BEGINNING);
+        world->interrupted = r == -EINTR && world->model.sides[s].interrupted;
         if (r == 0 && world->model.sides[s].interrupted)
                 world_differ(world, "an interrupt that ends no wait");
-        if (r == -EINTR && world->model.sides[s].interrupted) {
+        if (world->interrupted) {
                 world->model.sides[s].interrupted = false;
-                world->interrupted = true;
                 r = 0;
-        } else
-                world->interrupted = false;
+        } else if (r == 0 && world->model.now < moment) {
+                world_differ(world, "a wait that ends early");
+        }
+        if (world->model.now > before && world->model.now > last)
+                world_differ(world, "a wait that ends late");
         if (r < 0 || r > (int)capacities[b])
                 world_differ(world, "the count of a wait");
         if (weir_events_is_empty(world->events[b]) != !r)
@@ -121,15 +135,45 @@ static bool take(struct world *world, unsigned b) {
         return true;
 }
 
+void op_time(struct world *world) {
+        unsigned byte = world_pick(world, 256);
+        int64_t ns = byte < 200 ? byte * INT64_C(50000) : byte < 250 ? byte % 2 : INT64_C(1000000000);
+
+        world_note(world, "%" PRId64 " ns pass\n", ns);
+        fault_pass_time(ns);
+        world->model.now = weir_now();
+}
+
+/* With a moment that may be refused, or long past, or long to come. */
+void op_wait_until(struct world *world) {
+        unsigned s = world_pick_side(world), b = world_pick(world, BATCHES);
+        weir_time moment = world_pick_moment(world);
+        uint64_t rebuilds;
+
+        if (!world->sides[s].poll)
+                return;
+        if (moment < 0) {
+                world_note(world, "wait on %u until a moment below 0", s);
+                world_expect(world, weir_poll_wait_until(world->sides[s].poll, world->events[b], moment), -EINVAL);
+                return;
+        }
+        /* Not for ever, if nothing is to come. */
+        if (moment > world->model.now + INT64_C(1000000000))
+                moment = world->model.now + INT64_C(1000000000);
+        rebuilds = world->sides[s].rebuilds;
+        if (wait_into(world, s, b, moment) && !take(world, b) && rebuilds == world->sides[s].rebuilds)
+                world_differ(world, "a wait that returned nothing but stale events");
+}
+
 void op_wait(struct world *world) {
         unsigned s = world_pick_side(world), b = world_pick(world, BATCHES), reads = world_pick(world, 8);
-        struct timespec timeout = { .tv_nsec = world_pick(world, 4) == 1 };
+        weir_time moment = world->model.now + (world_pick(world, 4) == 1);
         uint64_t rebuilds;
 
         if (!world->sides[s].poll)
                 return;
         rebuilds = world->sides[s].rebuilds;
-        if (wait_into(world, s, b, &timeout) && reads && !take(world, b) && rebuilds == world->sides[s].rebuilds)
+        if (wait_into(world, s, b, moment) && reads && !take(world, b) && rebuilds == world->sides[s].rebuilds)
                 world_differ(world, "a wait that returned nothing but stale events");
         /* Mostly all, sometimes some, sometimes nothing. */
         for (unsigned i = 1; i < reads && (reads > 3 || i < 2); i++)
@@ -175,6 +219,13 @@ void op_waker(struct world *world) {
                              shut ? -ESHUTDOWN : 0);
                 if (!shut)
                         *waker = (struct model_waker){ .exists = true, .token = world->last_token };
+        } else if (what < 3) {
+                weir_time moment = world_pick_moment(world);
+
+                world_note(world, "set the deadline of waker %u of %u to %" PRId64, w, s,
+                           moment < 0 ? moment : moment - BEGINNING);
+                world_expect(world, weir_waker_set_deadline(side->wakers[w], moment),
+                             model_waker_set_deadline(&world->model, s, w, moment));
         } else if (what < 7) {
                 world_note(world, "wake %u of %u", w, s);
                 world_expect(world, weir_waker_wake(side->wakers[w]), shut ? -ESHUTDOWN : 0);
@@ -285,7 +336,7 @@ static void expect_no_ghost(struct world *world, unsigned s) {
                 if (stats.stale == before)
                         return;
                 before = stats.stale;
-                if (wait_into(world, s, BATCHES - 1, &(struct timespec){ 0 }))
+                if (wait_into(world, s, BATCHES - 1, 0))
                         return;
                 if (world->interrupted)
                         before = UINT64_MAX;
@@ -314,7 +365,7 @@ void op_settle(struct world *world) {
                 if (waits++ == OWED)
                         world_differ(world, "something is ready and does not come");
                 rebuilds = world->sides[s].rebuilds;
-                r = wait_into(world, s, b, sleeps ? NULL : &(struct timespec){ 0 });
+                r = wait_into(world, s, b, sleeps ? WEIR_NEVER : 0);
                 if (!r && !world->interrupted)
                         world_differ(world, "something is ready and the wait returned nothing");
                 if (!r)

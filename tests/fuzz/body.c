@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "world.h"
 
 /* Each letter is as likely as any other. */
-static const char table[] = "oooodccggtttttttttRRRRRRrrrraaaapmnnwwwwwwwwwwwwlllkkkkIffehissssxXy";
+static const char table[] = "oooodccggtttttttttRRRRRRrrrraaaapmnnDDDDDuuTTTWwwwwwwwwwwwwlllkkkkIffehissssxXy";
 
 static void operate(struct world *world, char letter) {
         switch (letter) {
@@ -46,6 +47,18 @@ static void operate(struct world *world, char letter) {
                 break;
         case 'n':
                 op_registry(world, 4);
+                break;
+        case 'D':
+                op_deadline(world);
+                break;
+        case 'u':
+                op_trigger(world);
+                break;
+        case 'T':
+                op_time(world);
+                break;
+        case 'W':
+                op_wait_until(world);
                 break;
         case 'p':
                 op_registry(world, 5);
@@ -97,6 +110,8 @@ unsigned fuzz_body(const uint8_t *data, size_t size) {
         world->data = data;
         world->size = size;
         model_init(&world->model);
+        fault_stop_clock(BEGINNING);
+        world->model.now = BEGINNING;
         for (unsigned s = 0; s < SIDES; s++)
                 world->sides[s].outer = -1;
         for (unsigned b = 0; b < BATCHES; b++)
@@ -114,6 +129,7 @@ unsigned fuzz_body(const uint8_t *data, size_t size) {
         for (unsigned n = 0; n < NUMBERS; n++)
                 if (world->model.file_at[n])
                         close(BASE + (int)n);
+        fault_stop_clock(-1);
         operations = world->operations;
         free(world);
         return operations;

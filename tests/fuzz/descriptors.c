@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -171,6 +172,33 @@ static weir_interest pick_interest(struct world *world) {
         return modes[byte >> 5] | (byte & 1   ? byte & 7
                                    : byte & 8 ? WEIR_READABLE
                                               : (weir_interest[]){ 3, 1, 5, 0 }[byte >> 1 & 3]);
+}
+
+/* ---------------------------------------------------------------- deadlines and triggers */
+
+void op_deadline(struct world *world) {
+        unsigned s = world_pick_side(world);
+        int number = pick_number(world);
+        weir_time moment = world_pick_moment(world);
+
+        world_note(world, "set the deadline of %d in %u to %" PRId64, number, s,
+                   moment < 0 ? moment : moment - BEGINNING);
+        world_expect(world, weir_set_deadline(world->sides[s].registry, number < 0 ? -1 : BASE + number, moment),
+                     model_set_deadline(&world->model, s, number, moment));
+}
+
+void op_trigger(struct world *world) {
+        unsigned s = world_pick_side(world), all = world_pick(world, 8);
+        int number = pick_number(world);
+
+        if (!all) {
+                world_note(world, "trigger all in %u", s);
+                world_expect(world, weir_trigger_all(world->sides[s].registry), model_trigger_all(&world->model, s));
+                return;
+        }
+        world_note(world, "trigger %d in %u", number, s);
+        world_expect(world, weir_trigger(world->sides[s].registry, number < 0 ? -1 : BASE + number),
+                     model_trigger(&world->model, s, number));
 }
 
 struct source {

@@ -44,6 +44,17 @@ unsigned world_pick(struct world *world, unsigned limit) {
         return *world->data++ % limit;
 }
 
+weir_time world_pick_moment(struct world *world) {
+        unsigned byte = world_pick(world, 256);
+
+        if (byte >= 248)
+                return (const weir_time[]){
+                        -1, INT64_MIN, 0, 1, WEIR_NEVER, WEIR_NEVER - 1, WEIR_NEVER, BEGINNING
+                }[byte % 8];
+        /* Mostly within some milliseconds, seldom longer, so that sleeps are shortened. */
+        return world->model.now + (byte < 224 ? ((int64_t)byte - 32) * 100000 : (int64_t)(byte - 223) * 20000000);
+}
+
 /* ---------------------------------------------------------------- after each operation */
 
 void world_sample(struct world *world) {
@@ -77,8 +88,9 @@ void world_check(struct world *world) {
                 weir_registry_stats(side->registry, &stats);
                 if (stats.registered != model_registered(&world->model, s) ||
                     stats.wakers != model_wakers(&world->model, s) ||
+                    stats.deadlines != model_deadlines(&world->model, s) ||
                     stats.batches != (unsigned)__builtin_popcount(model_batches(&world->model, s)))
-                        world_differ(world, "the figures of registrations, wakers or batches");
+                        world_differ(world, "the figures of registrations, wakers, deadlines or batches");
                 if (weir_epoch_passed(side->registry, side->epoch) != !side->epoch_batches)
                         world_differ(world, "whether an epoch has passed");
                 if (stats.rebuilds != side->rebuilds)

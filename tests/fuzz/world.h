@@ -15,6 +15,9 @@
  */
 #define BASE 100
 
+/* When the clock begins. It stands, but for what the operations and the waits let pass. */
+#define BEGINNING INT64_C(1000000000000)
+
 /* One poll, and the handles to it. */
 struct side {
         struct weir_poll *poll;
@@ -73,13 +76,19 @@ void op_close(struct world *world);
 void op_ghost(struct world *world);
 void op_transfer(struct world *world);
 void op_registry(struct world *world, unsigned what);
+void op_deadline(struct world *world);
+void op_trigger(struct world *world);
 
 /* batches.c */
 /* One of the two polls, made if it is not there. */
 unsigned world_pick_side(struct world *world);
 void op_release(struct world *world);
 void op_events(struct world *world);
+void op_time(struct world *world);
+/* A moment before, at or after the present one, or one that is refused. */
+weir_time world_pick_moment(struct world *world);
 void op_wait(struct world *world);
+void op_wait_until(struct world *world);
 void op_interrupt(struct world *world);
 void op_read(struct world *world);
 void op_clear(struct world *world);

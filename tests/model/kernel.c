@@ -26,6 +26,7 @@
 
 #define FIRST_SET 10
 #define EVENTFD   9
+#define TIMER     8
 #define NO_SET    MODEL_SETS
 
 static _Atomic(uint64_t) model_items[MODEL_SETS][MODEL_FILES][MODEL_BEHIND];
@@ -43,8 +44,11 @@ static _Atomic(uint32_t) model_set_at[MODEL_SETS]; /* the set that a number lead
 static _Atomic(uint32_t) model_file_at[MODEL_FILES];
 #endif
 
+static _Atomic(int64_t) model_time;
+static _Atomic(int64_t) model_timer; /* when it rings */
+static _Atomic(int64_t) model_sleep_ends;
+
 /* What a scenario sets, before its threads begin or between two calls of one thread alone. */
-static int64_t model_time;
 static bool model_hidden;
 static unsigned model_full = NO_SET; /* the set that nothing can be added to, or NO_SET */
 
@@ -72,7 +76,9 @@ void model_kernel_reset(void) {
         for (unsigned fd = 0; fd < MODEL_FILES; ++fd)
                 atomic_store_explicit(&model_file_at[fd], 0, RELAXED);
 #endif
-        model_time = 0;
+        atomic_store_explicit(&model_time, 0, RELAXED);
+        atomic_store_explicit(&model_timer, WEIR_FOREVER, RELAXED);
+        atomic_store_explicit(&model_sleep_ends, WEIR_FOREVER, RELAXED);
         model_hidden = false;
         model_full = NO_SET;
 }
@@ -86,7 +92,18 @@ void model_show_entries(bool show) {
 }
 
 void model_set_time(int64_t now) {
-        model_time = now;
+        atomic_store_explicit(&model_time, now, RELAXED);
+}
+
+void model_pass_time(int64_t now) {
+        int64_t time = atomic_load_explicit(&model_time, RELAXED);
+
+        while (time < now && !atomic_compare_exchange_strong_explicit(&model_time, &time, now, RELAXED, RELAXED))
+                ;
+}
+
+int64_t model_slept_until(void) {
+        return atomic_load_explicit(&model_sleep_ends, RELAXED);
 }
 
 /* ---------------------------------------------------------------- files */
@@ -190,7 +207,7 @@ int weir_sys_epoll_ctl(int number, int op, int fd, uint32_t events, uint64_t dat
                 return -EINVAL;
         if (fd >= FIRST_SET)
                 return watch_set(op, fd);
-        if (fd == EVENTFD)
+        if (fd == EVENTFD || fd == TIMER)
                 return 0;
         item = &model_items[set][fd][file_at(fd)];
         old = atomic_load_explicit(item, RELAXED);
@@ -288,7 +305,7 @@ static bool is_signalled(unsigned set) {
 
 bool model_outer_is_told(void) {
         uint32_t watched = atomic_load_explicit(&model_watched, RELAXED);
-        bool told = false;
+        bool told = atomic_load_explicit(&model_timer, RELAXED) <= atomic_load_explicit(&model_time, RELAXED);
 
         for (unsigned set = 0; set < MODEL_SETS; ++set)
                 told |= watched >> set * MODEL_SETS & ((UINT32_C(1) << MODEL_SETS) - 1) && is_signalled(set);
@@ -309,8 +326,17 @@ void model_check_sleep(struct weir_poll *poll, bool may_sleep) {
 int weir_sys_epoll_wait(int number, struct epoll_event *events, unsigned capacity, int64_t timeout) {
         unsigned set = set_at(number), count = fetch(set, events, capacity);
 
-        if (count || timeout != WEIR_FOREVER)
+        if (count || timeout == 0)
                 return (int)count;
+#ifdef MODEL_CLOCK_STANDS
+        if (timeout != WEIR_FOREVER)
+                atomic_store_explicit(&model_sleep_ends, weir_sys_now() + timeout, RELAXED);
+#else
+        if (timeout != WEIR_FOREVER) {
+                model_pass_time(weir_sys_now() + timeout);
+                return 0;
+        }
+#endif
 #ifndef WEIR_MODEL_CHECK
         model_falls_asleep();
         while (!(count = fetch(set, events, capacity)) && model_others_run())
@@ -356,7 +382,16 @@ bool weir_sys_is_open(int fd) {
 }
 
 int64_t weir_sys_now(void) {
-        return model_time;
+        return atomic_load_explicit(&model_time, RELAXED);
+}
+
+int weir_sys_timer_create(void) {
+        return TIMER;
+}
+
+void weir_sys_timer_set(int fd, int64_t moment) {
+        assert(fd == TIMER);
+        atomic_store_explicit(&model_timer, moment, RELAXED);
 }
 
 int weir_sys_getpid(void) {
@@ -500,8 +535,23 @@ bool model_check_futex(void) {
 
 /* The checker follows what each member reads, so each is zeroed by a store of its own width. */
 
+static void zero_deadlines(struct weir_deadlines *all) {
+        for (unsigned i = 0; i < WEIR_SEGMENTS; ++i) {
+                atomic_init(&all->segments[0][i], NULL);
+                atomic_init(&all->segments[1][i], NULL);
+        }
+        all->beginning = 0;
+        atomic_init(&all->used, false);
+        atomic_init(&all->timer, 0);
+        atomic_init(&all->moment, 0);
+        atomic_init(&all->lock.word, 0);
+        all->count = all->room = all->counted = 0;
+        all->heap = NULL;
+        all->sleeps_until = all->announced = 0;
+}
+
 static void *zeroed_poll(void) {
-        struct weir_poll *poll = malloc(sizeof *poll);
+        struct weir_poll *poll = aligned_alloc(WEIR_CACHE_LINE, sizeof *poll); /* for the slot in it */
         struct weir_registry *core = &poll->core;
 
 #ifdef MODEL_FUTEX
@@ -535,11 +585,17 @@ static void *zeroed_poll(void) {
         core->epochs.sleepers = 0;
         core->epochs.counts.events = core->epochs.counts.stale = 0;
         core->epochs.counts.wakes = core->epochs.counts.requeued = 0;
+        core->epochs.counts.timeouts = core->epochs.counts.triggers = 0;
+        atomic_init(&core->waker_lock.word, 0);
         core->free_waker = 0;
         core->wakers_made = 0;
-        atomic_init(&core->waker_lock.word, 0);
         atomic_init(&core->nest_lock.word, 0);
         atomic_init(&core->ghost_lock.word, 0);
+        atomic_init(&core->kick.word, 0);
+        atomic_init(&core->kick.token, 0);
+        core->kick.next = 0;
+        core->kick.name = 0;
+        zero_deadlines(&core->deadlines);
         atomic_init(&poll->role, 0);
         poll->unread.first = poll->unread.last = NULL;
         poll->newer.first = poll->newer.last = NULL;
@@ -561,6 +617,7 @@ static void *zeroed_events(size_t size) {
         atomic_init(&events->batch.owner, 0);
         events->counts.events = events->counts.stale = 0;
         events->counts.wakes = events->counts.requeued = 0;
+        events->counts.timeouts = events->counts.triggers = 0;
         return events;
 }
 
@@ -588,7 +645,21 @@ static void *zeroed_slots(size_t count) {
         return slots;
 }
 
+/* Of the numbers 0 and 1 alone. */
+static void *zeroed_deadlines(size_t count) {
+        struct weir_deadline *deadlines = malloc(count * sizeof *deadlines);
+
+        for (size_t i = 0; i < count; ++i) {
+                atomic_init(&deadlines[i].left, 0);
+                atomic_init(&deadlines[i].placed, 0);
+                deadlines[i].at = 0;
+        }
+        return deadlines;
+}
+
 void *weir_sys_alloc(size_t size) {
+        if (size == 2 * sizeof(struct weir_deadline))
+                return zeroed_deadlines(2);
         if (size == sizeof(struct weir_poll))
                 return zeroed_poll();
         if (size == sizeof(struct weir_events) + MODEL_CAPACITY * sizeof(struct epoll_event))
@@ -609,6 +680,12 @@ void *weir_sys_alloc(size_t size) {
 }
 
 #endif
+
+/* Once, for no scenario has more places than there is room for at first. */
+void *weir_sys_grow(void *memory, size_t size, size_t wanted) {
+        assert(!memory && size == 0);
+        return malloc(wanted);
+}
 
 void weir_sys_free(void *memory, size_t size) {
         (void)size;

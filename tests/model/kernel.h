@@ -26,6 +26,9 @@
  * woken is what it does in another execution, in which it began to wait later. model_check_sleep() looks,
  * when all threads have ended, whether the sleeper was left to sleep: a lost wake. In the stress
  * build the thread does sleep, until there is something or all other threads have ended.
+ *
+ * Time passes when a scenario says so, or a wait does: one with a timeout that finds nothing is over at once, and the clock has
+ * gone on by that much. But with MODEL_CLOCK_STANDS it is a sleep like one for ever.
  */
 
 #include <stdbool.h>
@@ -73,8 +76,12 @@ void model_fill_set(unsigned n);
 /* Whether the entries of a set can be read. They can at first. */
 void model_show_entries(bool show);
 
-/* What the clock says. */
+/* What the clock says; and it goes on, to that moment at least. */
 void model_set_time(int64_t now);
+void model_pass_time(int64_t now);
+
+/* With MODEL_CLOCK_STANDS: until when the wait that ended in its sleep would have slept. */
+int64_t model_slept_until(void);
 
 /* Whether an outer set that watches the poll's would be told. */
 bool model_outer_is_told(void);

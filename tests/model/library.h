@@ -29,6 +29,7 @@
 #include "run.c"
 #include "events.c"
 #include "waker.c"
+#include "deadline.c"
 #include "ghost.c"
 #include "registry.c"
 #include "sets.c"

@@ -9,7 +9,6 @@
  */
 #include "model_registration.h"
 
-#include <errno.h>
 #include <string.h>
 
 void model_init(struct model *model) {
@@ -75,16 +74,6 @@ static bool is_valid(weir_interest interest) {
         if (interest & WEIR_HELD && !(interest & WEIR_ONESHOT))
                 return false;
         return !(interest & WEIR_EXCLUSIVE) || (interest & DIRECTIONS && !(interest & (WEIR_ONESHOT | WEIR_PRIORITY)));
-}
-
-static int missing(const struct model *model, int number) {
-        return number >= 0 && number < NUMBERS && model->file_at[number] ? -ENOENT : -EBADF;
-}
-
-static struct model_registration *find(struct model *model, unsigned side, int number) {
-        if (number < 0 || number >= NUMBERS || !model->sides[side].registrations[number].registered)
-                return NULL;
-        return &model->sides[side].registrations[number];
 }
 
 /* What the kernel says to a change of what is registered. */
@@ -226,6 +215,8 @@ int model_deregister(struct model *model, unsigned side, int number) {
         end(model, side, number);
         return 0;
 }
+
+/* ---------------------------------------------------------------- batches */
 
 void model_batch_open(struct model *model, unsigned batch, unsigned side) {
         model->batch_of[batch] = (int)side;

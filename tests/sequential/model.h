@@ -3,9 +3,9 @@
 #define WEIR_TESTS_SEQUENTIAL_MODEL_H
 
 /*
- * What weir.h promises, as plain sequential code: no epoll, no generations, no queue. It knows which file is
- * open at which number, what is registered there under which token, what may be handed out and what has to come. Calls
- * return what the library must return, and change the model as the call changes the library.
+ * What weir.h promises, as plain sequential code: no epoll, no generations, no queue, no heap. It knows which file is
+ * open at which number, what is registered there under which token, what the clock says, what may be handed out and what has to
+ * come. Calls return what the library must return, and change the model as the call changes the library.
  */
 
 #include <stdbool.h>
@@ -24,6 +24,12 @@
 #define NODES   8 /* deferred functions under way */
 #endif
 
+/* What the program makes ready. */
+struct model_own {
+        bool has_deadline, triggered;
+        weir_time moment;
+};
+
 struct model_registration {
         bool registered;
         bool alive; /* the kernel still holds it, for all that is known */
@@ -35,11 +41,13 @@ struct model_registration {
         weir_interest fires;    /* for a one-shot: the directions for which it does, once armed */
         uint32_t ever;          /* readiness that the file has shown since the registration began */
         uint32_t must;          /* readiness that is still to be handed out */
+        struct model_own own;
 };
 
 struct model_waker {
         bool exists, pending;
         weir_token token;
+        struct model_own own;
 };
 
 struct model_side {
@@ -63,6 +71,7 @@ struct model_node {
 };
 
 struct model {
+        weir_time now;
         unsigned file_at[NUMBERS];
         struct model_file files[FILES];
         unsigned files_made;
@@ -99,6 +108,10 @@ int model_disarm(struct model *model, unsigned side, int number);
 /* A disarm that finds it armed no more, for a thread is just taking it: that may get nothing if the registration ends first. */
 bool model_disarm_late(struct model *model, unsigned side, int number);
 int model_deregister(struct model *model, unsigned side, int number);
+int model_set_deadline(struct model *model, unsigned side, int number, weir_time moment);
+int model_trigger(struct model *model, unsigned side, int number);
+int model_trigger_all(struct model *model, unsigned side);
+int model_waker_set_deadline(struct model *model, unsigned side, unsigned waker, weir_time moment);
 
 void model_batch_open(struct model *model, unsigned batch, unsigned side);
 /* Before the library closes it: then the functions that are due may run. */
@@ -111,6 +124,10 @@ unsigned model_batches(const struct model *model, unsigned side);
  */
 void model_rebuilt(struct model *model, unsigned side);
 
+/* The first moment at which something may be handed out for that, or WEIR_NEVER. */
+weir_time model_first_moment(const struct model *model, unsigned side);
+
+unsigned model_deadlines(const struct model *model, unsigned side);
 unsigned model_registered(const struct model *model, unsigned side);
 unsigned model_wakers(const struct model *model, unsigned side);
 

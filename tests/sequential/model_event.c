@@ -4,15 +4,24 @@
 
 #include "model_registration.h"
 
-/* Whether it may hand out anything now, and what. */
-static bool speaks(const struct model_registration *reg) {
-        return reg->registered && (reg->armed || !(reg->interest & WEIR_ONESHOT));
-}
-
+/* What it may hand out of its file. */
 static uint32_t allowed(const struct model_registration *reg) {
         uint32_t directions = reg->interest & WEIR_ONESHOT ? reg->fires : reg->interest & DIRECTIONS;
 
         return directions | ALWAYS | (directions & WEIR_READABLE ? (uint32_t)EPOLLRDHUP : 0);
+}
+
+/* NULL, or why that should not have been handed out. */
+static const char *take_own(const struct model *model, struct model_own *own, uint32_t readiness) {
+        if (readiness & TIMEOUT && !is_due(model, own))
+                return own->has_deadline ? "a timeout that is early" : "a timeout where there is no deadline";
+        if (readiness & TRIGGERED && !own->triggered)
+                return "a trigger that nobody made";
+        if (readiness & TIMEOUT)
+                own->has_deadline = false;
+        if (readiness & TRIGGERED)
+                own->triggered = false;
+        return NULL;
 }
 
 const char *model_event(struct model *model, unsigned side, const struct weir_event *event) {
@@ -23,10 +32,13 @@ const char *model_event(struct model *model, unsigned side, const struct weir_ev
 
                 if (!waker->exists || waker->token != event->token)
                         continue;
-                if (!waker->pending)
+                if (event->readiness & EPOLLIN && !waker->pending)
                         return "a waker that nobody woke";
-                waker->pending = false;
-                return event->readiness == EPOLLIN ? NULL : "a wake that is not just readable";
+                if (!event->readiness || event->readiness & ~(EPOLLIN | TIMEOUT))
+                        return "a wake that is not just readable";
+                if (event->readiness & EPOLLIN)
+                        waker->pending = false;
+                return take_own(model, &waker->own, event->readiness);
         }
         for (unsigned n = 0; n < NUMBERS; n++) {
                 struct model_registration *reg = &model->sides[side].registrations[n];
@@ -37,13 +49,13 @@ const char *model_event(struct model *model, unsigned side, const struct weir_ev
                         return "an event that says nothing";
                 if (!speaks(reg))
                         return "a one-shot that was not armed again";
-                if (event->readiness & ~allowed(reg))
+                if (event->readiness & ~(allowed(reg) | TIMEOUT | TRIGGERED))
                         return "a direction that is not asked for";
-                if (event->readiness & ~reg->ever)
+                if (event->readiness & ~(reg->ever | TIMEOUT | TRIGGERED))
                         return "readiness that the file never showed";
                 reg->armed = false;
                 reg->must &= ~event->readiness;
-                return NULL;
+                return take_own(model, &reg->own, event->readiness);
         }
         return "a token that nothing has any more";
 }
@@ -91,9 +103,17 @@ unsigned model_pending_wakers(const struct model *model, unsigned side) {
 unsigned model_outstanding(const struct model *model, unsigned side) {
         unsigned count = 0;
 
-        for (int n = 0; n < NUMBERS; n++)
-                count += due(model, &model->sides[side].registrations[n], n) != 0;
-        return count + model_pending_wakers(model, side);
+        for (int n = 0; n < NUMBERS; n++) {
+                const struct model_registration *reg = &model->sides[side].registrations[n];
+
+                count += due(model, reg, n) || (speaks(reg) && (reg->own.triggered || is_due(model, &reg->own)));
+        }
+        for (unsigned i = 0; i < WAKERS; i++) {
+                const struct model_waker *waker = &model->sides[side].wakers[i];
+
+                count += waker->exists && (waker->pending || is_due(model, &waker->own));
+        }
+        return count;
 }
 
 bool model_may_hand_out(const struct model *model, unsigned side) {

@@ -25,7 +25,8 @@ unsigned torture_draw(uint64_t *state, unsigned n) {
  * The library asks these, and not weir_slot_take() and weir_slot_peek(), what becomes of an entry: see meson.build. Of one that
  * is dropped, what the number is now says what its event would have hit.
  */
-enum weir_verdict torture_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event);
+enum weir_verdict torture_take(struct weir_slot *slot, uint64_t data, uint32_t events, const struct weir_claim *claim,
+                               struct weir_event *ret_event);
 enum weir_verdict torture_peek(struct weir_slot *slot, uint64_t data, uint32_t events);
 
 static enum weir_verdict note_dropped(enum weir_verdict verdict, uint64_t data) {
@@ -42,8 +43,9 @@ static enum weir_verdict note_dropped(enum weir_verdict verdict, uint64_t data) 
         return verdict;
 }
 
-enum weir_verdict torture_take(struct weir_slot *slot, uint64_t data, uint32_t events, struct weir_event *ret_event) {
-        return note_dropped(weir_slot_take(slot, data, events, ret_event), data);
+enum weir_verdict torture_take(struct weir_slot *slot, uint64_t data, uint32_t events, const struct weir_claim *claim,
+                               struct weir_event *ret_event) {
+        return note_dropped(weir_slot_take(slot, data, events, claim, ret_event), data);
 }
 
 enum weir_verdict torture_peek(struct weir_slot *slot, uint64_t data, uint32_t events) {

@@ -163,7 +163,7 @@ static void data_names_a_slot_of_its_table(void **state) {
         assert_ptr_not_equal(fd, waker);
 }
 
-/* Everything the core ever had: the set, the spare and the outer one, the eventfd, and both tables. */
+/* Everything the core ever had: the set, the spare and the outer one, the eventfd, the timer, and both tables, each twice. */
 static void end_closes_all_there_is(void **state) {
         unsigned before = count_descriptors();
         struct weir_poll *poll;
@@ -176,8 +176,10 @@ static void end_closes_all_there_is(void **state) {
         assert_true(weir_poll_fd(poll) >= 0);
         assert_int_equal(weir_register(weir_poll_registry(poll), pair[0], 1, WEIR_READABLE), 0);
         assert_int_equal(weir_waker_create(weir_poll_registry(poll), 1, &waker), 0);
+        assert_int_equal(weir_set_deadline(weir_poll_registry(poll), pair[0], 1), 0);
+        assert_int_equal(weir_waker_set_deadline(waker, 1), 0);
         atomic_store(&poll->core.spare, weir_sys_epoll_create());
-        assert_int_equal(count_descriptors(), before + 2 + 4);
+        assert_int_equal(count_descriptors(), before + 2 + 5);
         weir_waker_destroy(waker);
         weir_poll_destroy(poll);
         assert_int_equal(count_descriptors(), before + 2);

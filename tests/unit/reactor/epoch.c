@@ -53,7 +53,7 @@ static void batches_are_numbered_and_listed(void **state) {
 }
 
 static void counts_are_added_when_a_batch_is_closed(void **state) {
-        const struct weir_counts counts = { .events = 1, .stale = 20, .wakes = 300, .requeued = 4000 };
+        const struct weir_counts counts = { 1, 20, 300, 4000, 50000, 600000 };
         struct weir_counts sum;
         struct bench bench;
         uint64_t open;
@@ -70,6 +70,8 @@ static void counts_are_added_when_a_batch_is_closed(void **state) {
                 assert_int_equal(sum.stale, 20 * round);
                 assert_int_equal(sum.wakes, 300 * round);
                 assert_int_equal(sum.requeued, 4000 * round);
+                assert_int_equal(sum.timeouts, 50000 * round);
+                assert_int_equal(sum.triggers, 600000 * round);
                 close_batch(&bench, 1);
         }
 }

@@ -87,7 +87,7 @@ static void opening_begins_a_batch(void **state) {
         struct fixture *fx = *state;
         struct epoll_event entries[2] = { entry(GEN(1) | FD, EPOLLIN), entry(GEN(1) | FD, EPOLLIN) };
 
-        fx->events->counts = (struct weir_counts){ 1, 2, 3, 4 };
+        fx->events->counts = (struct weir_counts){ 1, 2, 3, 4, 5, 6 };
         fx->events->cursor = 7;
         assert_false(weir_events_is_open(fx->events));
         open_batch(fx, entries, 2);
@@ -95,7 +95,8 @@ static void opening_begins_a_batch(void **state) {
         assert_int_equal(fx->events->count, 2);
         assert_int_equal(fx->events->cursor, 0);
         assert_int_equal(fx->events->counts.events + fx->events->counts.stale + fx->events->counts.wakes +
-                                 fx->events->counts.requeued,
+                                 fx->events->counts.requeued + fx->events->counts.timeouts +
+                                 fx->events->counts.triggers,
                          0);
         assert_ptr_equal(fx->registry->epochs.newest, &fx->events->batch);
         assert_false(weir_events_is_empty(fx->events));

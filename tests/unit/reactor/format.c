@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Values as text, cut at every length; the table of what is registered; and where each statistic comes from. */
+#include "fault.h"
 #include "support.h"
 
 #include "events.h"
@@ -39,6 +40,9 @@ static void events_have_names(void **state) {
         event = (struct weir_event){ 0, 0 };
         assert_true(weir_event_format(&event, text, sizeof text) > 0);
         assert_string_equal(text, "token=0x0 readiness=none");
+        event = (struct weir_event){ 1, 1U << 16 | 1U << 17 };
+        assert_true(weir_event_format(&event, text, sizeof text) > 0);
+        assert_string_equal(text, "token=0x1 readiness=timeout|triggered");
         event = (struct weir_event){ UINT64_MAX, EPOLLOUT | 0x40 };
         assert_true(weir_event_format(&event, text, sizeof text) > 0);
         assert_string_equal(text, "token=0xffffffffffffffff readiness=writable|0x40");
@@ -152,8 +156,44 @@ static void table_names_descriptors_in_every_segment(void **state) {
         assert_int_equal(stats_of(fx->registry).registered, ARRAY_LEN(indexes));
 }
 
+/* What is left of the time, cut to milliseconds; what has passed is 0. */
+static void table_tells_what_is_left(void **state) {
+        const struct {
+                int64_t left;
+                const char *text;
+        } cases[] = {
+                { 0, "  left=0.000s\n" },
+                { -1, "  left=0.000s\n" },
+                { 999999, "  left=0.000s\n" },
+                { 1000000, "  left=0.001s\n" },
+                { INT64_C(61234567890), "  left=61.234s\n" },
+                { INT64_C(86400000000000), "  left=86400.000s\n" },
+        };
+        struct fixture *fx = *state;
+        const weir_time now = INT64_C(5000000000);
+        int fd = make_eventfd(0);
+        char text[256];
+
+        assert_int_equal(weir_register(fx->registry, fd, 1, WEIR_READABLE), 0);
+        fault_stop_clock(now);
+        for (size_t i = 0; i < ARRAY_LEN(cases); ++i) {
+                assert_int_equal(weir_set_deadline(fx->registry, fd, now + cases[i].left), 0);
+                assert_true(weir_registry_format(fx->registry, text, sizeof text) > 0);
+                assert_non_null(strstr(text, cases[i].text));
+                assert_int_equal(stats_of(fx->registry).deadlines, 1);
+        }
+        assert_int_equal(weir_set_deadline(fx->registry, fd, WEIR_NEVER), 0);
+        assert_true(weir_registry_format(fx->registry, text, sizeof text) > 0);
+        assert_null(strstr(text, "left"));
+        assert_int_equal(weir_trigger(fx->registry, fd), 0);
+        assert_true(weir_registry_format(fx->registry, text, sizeof text) > 0);
+        assert_non_null(strstr(text, "  pending=triggered\n"));
+        fault_stop_clock(-1);
+        close(fd);
+}
+
 static void statistics_come_from_their_counters(void **state) {
-        const struct weir_counts counts = { .events = 3, .stale = 50, .wakes = 700, .requeued = 11000 };
+        const struct weir_counts counts = { 3, 50, 700, 11000, 23, 29 };
         struct fixture *fx = *state;
         struct weir_batch batches[2] = { { .number = 0 }, { .number = 0 } };
         struct weir_deferred_list due = { NULL, NULL };
@@ -179,6 +219,9 @@ static void statistics_come_from_their_counters(void **state) {
         assert_int_equal(stats.wakes, 700);
         assert_int_equal(stats.eventfd_writes, 19);
         assert_int_equal(stats.requeued, 11000);
+        assert_int_equal(stats.timeouts, 23);
+        assert_int_equal(stats.triggers, 29);
+        assert_int_equal(stats.deadlines, 0);
         assert_int_equal(stats.rebuilds, 17);
         weir_epochs_close(&fx->registry->epochs, &batches[1], &counts, &due);
         weir_waker_destroy(waker);
@@ -213,6 +256,7 @@ int main(void) {
                 CASE(text_is_cut_at_every_length),
                 CASE(table_shows_what_is_registered),
                 CASE(table_names_descriptors_in_every_segment),
+                CASE(table_tells_what_is_left),
                 CASE(statistics_come_from_their_counters),
                 CASE(null_and_child_get_nothing),
         };

@@ -401,10 +401,16 @@ static void outer_set_fails_cleanly(void **state) {
 
         fault_at(FAULT_CREATE, 1, EMFILE);
         assert_int_equal(weir_poll_fd(fx->poll), -EMFILE);
-        fault_at(FAULT_ADD, 1, ENOSPC);
-        assert_int_equal(weir_poll_fd(fx->poll), -ENOSPC);
+        for (unsigned n = 1; n <= 2; ++n) {
+                fault_at(FAULT_ADD, n, ENOSPC);
+                assert_int_equal(weir_poll_fd(fx->poll), -ENOSPC);
+                assert_int_equal(fault_off(), 1);
+        }
+        fault_at(FAULT_TIMER, 1, ENFILE);
+        assert_int_equal(weir_poll_fd(fx->poll), -ENFILE);
         assert_int_equal(fault_off(), 1);
         assert_int_equal(count_descriptors(), before);
+        assert_int_equal(atomic_load(&fx->registry->deadlines.timer), -1);
         assert_int_equal(atomic_load(&fx->registry->queue.head), 0);
         assert_false(weir_core_is_nested(fx->registry));
         assert_true(weir_poll_fd(fx->poll) >= 0);

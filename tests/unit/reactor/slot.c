@@ -69,7 +69,9 @@ static void readiness_is_packed_without_loss(void **state) {
                 assert_int_equal(weir_ready_from_epoll(events), ready);
                 /* Bits that weir knows nothing of must not spill into the next field. */
                 assert_int_equal(weir_ready_from_epoll(events | (uint32_t)EPOLLET | EPOLLRDNORM | EPOLLWRBAND), ready);
-                assert_int_equal(weir_ready_to_epoll(ready | ~SLOT_KERNEL_READY), events);
+                assert_int_equal(weir_ready_to_epoll(ready | ~SLOT_READY), events);
+                assert_int_equal(weir_ready_to_epoll(ready | SLOT_TIMEOUT), events | 1U << 16);
+                assert_int_equal(weir_ready_to_epoll(ready | SLOT_TRIGGERED), events | 1U << 17);
         }
         assert_int_equal(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP, 0x1f);
 }
@@ -386,11 +388,11 @@ static void invalidate_ends_the_registration_alone(void **state) {
         struct weir_slot slot = slot_with(GEN(6) | (BELOW_GEN & ~SLOT_MISSED & ~(UINT64_C(7) << 25)));
 
         (void)state;
-        weir_slot_invalidate(&slot);
+        weir_slot_invalidate(&slot, 0);
         assert_word(&slot, GEN(7) | kept);
         /* What was missed is of the registration to come. */
         atomic_store(&slot.word, GEN(6) | EDGE(EPOLLIN) | EPOLLIN | SLOT_LOCKED | SLOT_MISSED);
-        weir_slot_invalidate(&slot);
+        weir_slot_invalidate(&slot, 0);
         assert_word(&slot, GEN(7) | EPOLLIN | SLOT_LOCKED | SLOT_MISSED);
 }
 

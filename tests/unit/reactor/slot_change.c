@@ -16,7 +16,7 @@
 static uint32_t taken(struct weir_slot *slot, uint64_t data, uint32_t events) {
         struct weir_event event = { 77, 78 };
 
-        if (weir_slot_take(slot, data, events, &event) == WEIR_STANDS) {
+        if (weir_slot_take(slot, data, events, NULL, &event) == WEIR_STANDS) {
                 assert_int_equal(event.token, TOKEN);
                 assert_int_not_equal(event.readiness, 0);
                 return event.readiness;
@@ -27,7 +27,7 @@ static uint32_t taken(struct weir_slot *slot, uint64_t data, uint32_t events) {
 }
 
 static enum weir_verdict take(struct weir_slot *slot, uint64_t data, uint32_t events) {
-        return weir_slot_take(slot, data, events, &(struct weir_event){ 0 });
+        return weir_slot_take(slot, data, events, NULL, &(struct weir_event){ 0 });
 }
 
 /* ---------------------------------------------------------------- entries of another generation */
@@ -143,7 +143,7 @@ static void early_event_is_kept_for_the_unlock(void **state) {
                 /* Nothing of it is added to what is to come. */
                 entry_is_noted(&slot, way, DATA(3), EPOLLOUT);
                 assert_word(&slot, GEN(3) | OWNED(INOUT) | SLOT_LOCKED | SLOT_MISSED | EPOLLIN);
-                weir_slot_invalidate(&slot);
+                weir_slot_invalidate(&slot, 0);
                 entry_is_noted(&slot, way, DATA(5), EPOLLRDHUP);
                 assert_word(&slot, GEN(4) | SLOT_LOCKED | SLOT_MISSED | EPOLLIN | READY_RDHUP);
                 /* One that just ended is nobody's. */
@@ -300,7 +300,7 @@ static void change_slot(void *arg) {
                 return;
         }
         weir_slot_lock(&life, change->slot, 0, 0, 0, 0, &word);
-        weir_slot_invalidate(change->slot);
+        weir_slot_invalidate(change->slot, 0);
         atomic_store(&change->slot->token, ~TOKEN);
         weir_slot_unlock(&life, change->slot, 0, change->registration, SLOT_GENERATION);
 }
@@ -385,7 +385,7 @@ static void token_is_read_after_the_step(void **state) {
                         struct weir_event event = { 0, 0 };
 
                         fault_hook(FAULT_YIELD, n, replace_token, &slot);
-                        assert_int_equal(weir_slot_take(&slot, DATA(3), events[i], &event), WEIR_STANDS);
+                        assert_int_equal(weir_slot_take(&slot, DATA(3), events[i], NULL, &event), WEIR_STANDS);
                         assert_int_equal(event.readiness, EPOLLIN);
                         if (!fault_off())
                                 break;

@@ -15,7 +15,7 @@
 static uint32_t taken(struct weir_slot *slot, uint64_t data, uint32_t events) {
         struct weir_event event = { 77, 78 };
 
-        if (weir_slot_take(slot, data, events, &event) == WEIR_STANDS) {
+        if (weir_slot_take(slot, data, events, NULL, &event) == WEIR_STANDS) {
                 assert_int_equal(event.token, TOKEN);
                 assert_int_not_equal(event.readiness, 0);
                 return event.readiness;
@@ -26,7 +26,7 @@ static uint32_t taken(struct weir_slot *slot, uint64_t data, uint32_t events) {
 }
 
 static enum weir_verdict take(struct weir_slot *slot, uint64_t data, uint32_t events) {
-        return weir_slot_take(slot, data, events, &(struct weir_event){ 0 });
+        return weir_slot_take(slot, data, events, NULL, &(struct weir_event){ 0 });
 }
 
 /* ---------------------------------------------------------------- entries that match */

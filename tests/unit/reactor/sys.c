@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -410,6 +411,25 @@ static void cancellation_is_forbidden_and_allowed(void **state) {
         assert_true(closed);
 }
 
+static void timers_ring_at_their_moment_and_not_at_absurd_ones(void **state) {
+        const int64_t absurd[] = { WEIR_FOREVER, WEIR_FOREVER - 1, WEIR_FOREVER / 2 };
+        struct pollfd pollfd = { .fd = weir_sys_timer_create(), .events = POLLIN };
+
+        (void)state;
+        assert_true(pollfd.fd >= 0);
+        for (size_t i = 0; i < ARRAY_LEN(absurd); i++) {
+                errno = ERRNO;
+                weir_sys_timer_set(pollfd.fd, 0); /* has passed */
+                assert_int_equal(poll(&pollfd, 1, DEADLINE_MS), 1);
+                weir_sys_timer_set(pollfd.fd, absurd[i]);
+                assert_int_equal(errno, ERRNO);
+                assert_int_equal(poll(&pollfd, 1, 0), 0);
+        }
+        weir_sys_timer_set(pollfd.fd, weir_sys_now() + MS);
+        assert_int_equal(poll(&pollfd, 1, DEADLINE_MS), 1);
+        close(pollfd.fd);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(errors_are_returned_and_errno_kept),
@@ -417,6 +437,7 @@ int main(void) {
                 CASE(control_and_wait_carry_data),
                 CASE(timeouts_never_end_early),
                 CASE(timeouts_hold_on_an_old_kernel),
+                CASE(timers_ring_at_their_moment_and_not_at_absurd_ones),
                 CASE(signal_is_always_an_edge),
                 CASE(memory_is_zeroed_and_aligned),
                 CASE(life_ends_in_a_child),

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+
+/* As deadline_later.c, with one-shot registrations: their events pass through the word of the slot. */
+
+#define MODE WEIR_ONESHOT
+
+#include "deadline_later.c"
