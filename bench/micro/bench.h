@@ -49,6 +49,7 @@ enum bench_kind {
         BENCH_NOTHING,  /* the case has no use for any */
         BENCH_EVENTFDS, /* each readable after a write to itself */
         BENCH_STREAMS,  /* Unix stream sockets; the other ends are not watched */
+        BENCH_TIMERS,   /* none, but as many timers as there would be descriptors */
 };
 
 /* Descriptors to watch; their tokens are their numbers. Not readable between two laps. */
@@ -183,8 +184,9 @@ struct bench_case {
 };
 
 /* Every table of cases ends with one without a name. */
-extern const struct bench_case churn_cases[], clone_cases[], defer_cases[], dispatch_cases[], latency_cases[],
-        memory_cases[], oneshot_cases[], one_cases[], pingpong_cases[], register_cases[], retoken_cases[], wake_cases[];
+extern const struct bench_case churn_cases[], clone_cases[], deadline_cases[], defer_cases[], dispatch_cases[],
+        latency_cases[], memory_cases[], oneshot_cases[], one_cases[], pingpong_cases[], register_cases[],
+        retoken_cases[], trigger_cases[], wake_cases[];
 
 #ifdef __cplusplus
 }

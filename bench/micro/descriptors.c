@@ -35,6 +35,7 @@ size_t descriptors_needed(enum bench_kind kind, size_t n) {
         case BENCH_STREAMS:
                 return 2 * n + SPARE;
         case BENCH_NOTHING:
+        case BENCH_TIMERS:
                 break;
         }
         return SPARE;
@@ -55,7 +56,7 @@ static void shuffle(int *a, int *b, size_t n, uint64_t seed) {
 
 void descriptors_open(struct bench_descriptors *on, enum bench_kind kind, size_t n) {
         *on = (struct bench_descriptors){ .kind = kind, .n = n };
-        if (kind == BENCH_NOTHING)
+        if (kind == BENCH_NOTHING || kind == BENCH_TIMERS)
                 return;
         on->fds = calloc(n, sizeof *on->fds);
         on->mixed = calloc(n, sizeof *on->mixed);
@@ -80,7 +81,7 @@ void descriptors_open(struct bench_descriptors *on, enum bench_kind kind, size_t
 }
 
 void descriptors_close(struct bench_descriptors *on) {
-        if (on->kind == BENCH_NOTHING)
+        if (on->kind == BENCH_NOTHING || on->kind == BENCH_TIMERS)
                 return;
         for (size_t i = 0; i < on->n; ++i) {
                 close(on->mixed[i]);

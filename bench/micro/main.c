@@ -20,11 +20,14 @@
 #include <string.h>
 
 static const struct bench_case *const tables[] = {
-        register_cases, dispatch_cases, one_cases,   oneshot_cases, retoken_cases, wake_cases,
-        pingpong_cases, clone_cases,    defer_cases, churn_cases,   latency_cases, memory_cases,
+        register_cases, dispatch_cases, one_cases,      oneshot_cases, retoken_cases, wake_cases,    trigger_cases,
+        pingpong_cases, clone_cases,    deadline_cases, defer_cases,   churn_cases,   latency_cases, memory_cases,
 };
 
 #define MAX_SIZES 8
+
+/* Timers need no descriptors, so there may be more. */
+#define MANY_TIMERS 1000000
 
 /* Streams take two descriptors each, so as many as take the place of 18,000. */
 #define MANY_STREAMS 9000
@@ -36,6 +39,7 @@ struct options {
         struct plan plan;
         size_t sizes[MAX_SIZES];
         size_t n_sizes;
+        bool many; /* also MANY_TIMERS */
         const char *filter;
         const char *json;
         bool list;
@@ -140,6 +144,7 @@ static void parse(struct options *options, int argc, char **argv) {
                 }
         if (optind < argc)
                 bad_usage("unknown argument");
+        options->many = !sizes && !quick;
         parse_sizes(options, sizes ? sizes : quick ? "100,1000" : "100,1000,10000,18000");
         options->plan.repetitions = repetitions ? (unsigned)repetitions : quick ? 9 : 11;
         options->plan.operations = quick ? 2000 : 20000;
@@ -191,6 +196,8 @@ static size_t run_sizes(const struct options *options, const struct bench_case *
                         continue;
                 n += run_size(options, what, size, limit, &results[n]);
         }
+        if (what->kind == BENCH_TIMERS && what->threads == 1 && options->many)
+                n += run_size(options, what, MANY_TIMERS, limit, &results[n]);
         return n;
 }
 

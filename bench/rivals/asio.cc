@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Asio: one io_context that all threads run. A connection always has one operation under way, and belongs to the handler of
- * it; so no two threads use it at once, and it needs no strand. A read that finds less than there was room for tells Asio that
+ * Asio: one io_context that all threads run. A connection has an operation under way and a timer, the idle limit, whose handlers
+ * might run at once; so each has a strand, and is there as long as one of the two is. To move the limit is to cancel the timer's
+ * wait and to begin another one. A read that finds less than there was room for tells Asio that
  * the socket is drained, and the next one waits without trying. What is written is tried at once, and only a full socket
  * is waited for. Read await_input() first, then write().
  */
@@ -14,8 +15,11 @@
 #include <asio/buffer.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/strand.hpp>
 #include <asio/version.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <utility>
@@ -24,21 +28,40 @@ namespace {
 
 /* The executor is known when this is compiled: that is cheaper than asio::ip::tcp::socket, which takes any. */
 using executor = asio::io_context::executor_type;
-using stream = asio::basic_stream_socket<asio::ip::tcp, executor>;
+using strand = asio::strand<executor>;
+using stream = asio::basic_stream_socket<asio::ip::tcp, strand>;
+using timer =
+        asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, strand>;
 using acceptor = asio::basic_socket_acceptor<asio::ip::tcp, executor>;
 
 struct connection {
-        explicit connection(stream &&accepted) : socket(std::move(accepted)) {
+        explicit connection(stream &&accepted) : socket(std::move(accepted)), idle(socket.get_executor()) {
                 socket.non_blocking(true);
                 session_init(&session, socket.native_handle());
         }
 
         stream socket;
+        timer idle;
         struct session session;
 };
 
-/* Whoever has it closes the connection by letting it go. */
-using owner = std::unique_ptr<connection>;
+/* The last one that has it closes the connection by letting it go. */
+using owner = std::shared_ptr<connection>;
+
+/* The connection is idle from now on. */
+void move_limit(const owner &c) {
+        c->idle.expires_after(std::chrono::seconds(rival_idle_limit));
+        c->idle.async_wait([weak = std::weak_ptr<connection>(c)](const asio::error_code &error) {
+                owner late = error ? nullptr : weak.lock();
+
+                /* It may have been moved when its handler was on the way already. */
+                if (late && late->idle.expiry() <= std::chrono::steady_clock::now()) {
+                        asio::error_code ignored;
+
+                        late->socket.close(ignored); /* the operation under way ends with an error */
+                }
+        });
+}
 
 void write(owner c);
 
@@ -79,17 +102,21 @@ void write(owner c) {
                         return;
                 session_sent(session, static_cast<unsigned>(n));
         }
-        if (!session->ending)
-                await_input(std::move(c));
+        if (session->ending)
+                return;
+        move_limit(c);
+        await_input(std::move(c));
 }
 
 void await_client(acceptor &listener) {
-        listener.async_accept([&listener](const asio::error_code &error, stream accepted) {
-                if (error)
-                        rival_fail("async_accept");
-                await_input(owner(new connection(std::move(accepted))));
-                await_client(listener);
-        });
+        /* A strand for the client who comes. */
+        listener.async_accept(asio::make_strand(listener.get_executor()),
+                              [&listener](const asio::error_code &error, stream accepted) {
+                                      if (error)
+                                              rival_fail("async_accept");
+                                      write(std::make_shared<connection>(std::move(accepted)));
+                                      await_client(listener);
+                              });
 }
 
 void *work(void *context) {

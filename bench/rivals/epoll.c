@@ -6,14 +6,12 @@
  * connection may close and free it, since no other thread can hold one. Read work() first.
  */
 
-#include "rival.h"
+#include "idle.h"
 
 #include <errno.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* How many events a thread takes at once, at most. */
 #ifndef BATCH
@@ -31,12 +29,7 @@ static void control(int operation, int fd, uint32_t events, void *pointer) {
 }
 
 static void take_in(int fd) {
-        struct session *session = malloc(sizeof *session);
-
-        if (!session)
-                rival_fail("memory for a connection");
-        session_init(session, fd);
-        control(EPOLL_CTL_ADD, fd, EPOLLIN, session);
+        control(EPOLL_CTL_ADD, fd, EPOLLIN, idle_add(fd));
 }
 
 static void accept_all(void) {
@@ -51,18 +44,15 @@ static void accept_all(void) {
         control(EPOLL_CTL_MOD, listener, EPOLLIN, NULL);
 }
 
-static void serve(struct session *session) {
-        switch (session_serve(session)) {
-        case NEED_INPUT:
-                control(EPOLL_CTL_MOD, session->fd, EPOLLIN, session);
-                break;
-        case NEED_ROOM:
-                control(EPOLL_CTL_MOD, session->fd, EPOLLOUT, session);
-                break;
-        case NEED_NOTHING:
-                close(session->fd); /* and with it goes its place in the set */
-                free(session);
+static void serve(struct connection *connection) {
+        enum need need = session_serve(&connection->session);
+
+        if (need == NEED_NOTHING) {
+                idle_end(connection);
+                return;
         }
+        idle_move(connection);
+        control(EPOLL_CTL_MOD, connection->session.fd, need == NEED_ROOM ? EPOLLOUT : EPOLLIN, connection);
 }
 
 static void *work(void *argument) {
@@ -92,6 +82,7 @@ void rival_start(int fd, unsigned threads) {
         if (set < 0)
                 rival_fail("epoll_create1");
         control(EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
+        idle_start();
         for (unsigned i = 0; i < threads; ++i)
                 rival_thread(work, NULL);
 }

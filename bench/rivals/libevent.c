@@ -3,8 +3,9 @@
 /*
  * libevent: a base per thread, and each connection stays with the base it was given to, in turn. The first base accepts for all
  * and adds events to the others' bases, which is allowed when libevent was told to use threads. Level-triggered and
- * persistent, the way it is used most; no connection is ever served by a second thread, whoever is idle. Read accept_one()
- * first, then on_ready().
+ * persistent, the way it is used most; no connection is ever served by a second thread, whoever is idle. The idle limit is the
+ * timeout of the event, which libevent moves each time that comes; it is the same for all, of which libevent is told, for that
+ * spares it the heap. Read accept_one() first, then on_ready().
  */
 
 #include "rival.h"
@@ -24,6 +25,7 @@ struct connection {
 /* Written before there are threads, but for next, which is the first thread's. */
 static struct event_base **bases;
 static unsigned n_bases, next;
+static const struct timeval *idle_limit; /* of each base: it was the first that each was told of */
 
 static void on_ready(evutil_socket_t fd, short what, void *argument);
 
@@ -33,16 +35,15 @@ static void await(struct connection *connection, struct event_base *base, short 
         if (!connection->event)
                 rival_fail("event_new");
         /* The last that this thread does to it, if the base is another's. */
-        if (event_add(connection->event, NULL) < 0)
+        if (event_add(connection->event, idle_limit) < 0)
                 rival_fail("event_add");
 }
 
 static void on_ready(evutil_socket_t fd, short ready, void *argument) {
         struct connection *connection = argument;
-        enum need need = session_serve(&connection->session);
+        enum need need = ready & EV_TIMEOUT ? NEED_NOTHING : session_serve(&connection->session);
         short what = need == NEED_ROOM ? EV_WRITE : EV_READ;
 
-        (void)ready;
         if (need == NEED_NOTHING) {
                 event_free(connection->event);
                 close(fd);
@@ -79,6 +80,8 @@ const char *rival_name(void) {
 }
 
 void rival_start(int listener, unsigned threads) {
+        const struct timeval limit = { .tv_sec = (time_t)rival_idle_limit };
+
         if (evthread_use_pthreads() < 0)
                 rival_fail("evthread_use_pthreads");
         n_bases = threads;
@@ -89,6 +92,9 @@ void rival_start(int listener, unsigned threads) {
                 bases[i] = event_base_new();
                 if (!bases[i])
                         rival_fail("event_base_new");
+                idle_limit = event_base_init_common_timeout(bases[i], &limit);
+                if (!idle_limit)
+                        rival_fail("event_base_init_common_timeout");
         }
         if (!evconnlistener_new(bases[0], accept_one, NULL, LEV_OPT_CLOSE_ON_EXEC, 0, listener))
                 rival_fail("evconnlistener_new");

@@ -5,30 +5,22 @@
  * Everything is EPOLLONESHOT, so a connection is with one worker at a time. Read wait_for_all() and work().
  */
 
-#include "rival.h"
+#include "idle.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define BATCH 64
-
-/* A connection in the queue. */
-struct job {
-        struct session session;
-        struct job *next;
-};
 
 /* Written before there are threads. */
 static int set, listener;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t filled = PTHREAD_COND_INITIALIZER;
-static struct job *first, **last = &first; /* under the lock */
+static struct connection *first, **last = &first; /* under the lock */
 
 static void control(int operation, int fd, uint32_t events, void *pointer) {
         struct epoll_event event = { .events = events | EPOLLONESHOT, .data.ptr = pointer };
@@ -38,12 +30,7 @@ static void control(int operation, int fd, uint32_t events, void *pointer) {
 }
 
 static void take_in(int fd) {
-        struct job *job = malloc(sizeof *job);
-
-        if (!job)
-                rival_fail("memory for a connection");
-        session_init(&job->session, fd);
-        control(EPOLL_CTL_ADD, fd, EPOLLIN, job);
+        control(EPOLL_CTL_ADD, fd, EPOLLIN, idle_add(fd));
 }
 
 static void accept_all(void) {
@@ -58,27 +45,27 @@ static void accept_all(void) {
         control(EPOLL_CTL_MOD, listener, EPOLLIN, NULL);
 }
 
-static void give(struct job *job) {
-        job->next = NULL;
+static void give(struct connection *connection) {
+        connection->next_ready = NULL;
         pthread_mutex_lock(&lock);
-        *last = job;
-        last = &job->next;
+        *last = connection;
+        last = &connection->next_ready;
         pthread_mutex_unlock(&lock);
         pthread_cond_signal(&filled);
 }
 
-static struct job *take(void) {
-        struct job *job;
+static struct connection *take(void) {
+        struct connection *connection;
 
         pthread_mutex_lock(&lock);
         while (!first)
                 pthread_cond_wait(&filled, &lock);
-        job = first;
-        first = job->next;
+        connection = first;
+        first = connection->next_ready;
         if (!first)
                 last = &first;
         pthread_mutex_unlock(&lock);
-        return job;
+        return connection;
 }
 
 static void *wait_for_all(void *argument) {
@@ -100,19 +87,16 @@ static void *wait_for_all(void *argument) {
 
 static void *work(void *argument) {
         for (;;) {
-                struct job *job = take();
+                struct connection *connection = take();
 
-                switch (session_serve(&job->session)) {
-                case NEED_INPUT:
-                        control(EPOLL_CTL_MOD, job->session.fd, EPOLLIN, job);
-                        break;
-                case NEED_ROOM:
-                        control(EPOLL_CTL_MOD, job->session.fd, EPOLLOUT, job);
-                        break;
-                case NEED_NOTHING:
-                        close(job->session.fd); /* and with it goes its place in the set */
-                        free(job);
+                enum need need = session_serve(&connection->session);
+
+                if (need == NEED_NOTHING) {
+                        idle_end(connection);
+                        continue;
                 }
+                idle_move(connection);
+                control(EPOLL_CTL_MOD, connection->session.fd, need == NEED_ROOM ? EPOLLOUT : EPOLLIN, connection);
         }
         return argument;
 }
@@ -127,6 +111,7 @@ void rival_start(int fd, unsigned threads) {
         if (set < 0)
                 rival_fail("epoll_create1");
         control(EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
+        idle_start();
         rival_thread(wait_for_all, NULL);
         for (unsigned i = 0; i < threads; ++i)
                 rival_thread(work, NULL);

@@ -26,7 +26,11 @@ static const char usage[] =
         "Serve a page on the loopback address until SIGINT or SIGTERM, as httpd does.\n"
         "\n"
         "  --port=N             listen on port N (default 8080; 0 picks a free one)\n"
-        "  --threads=N          threads that serve (default 2)\n" LOAD_USAGE "  --help               print this\n";
+        "  --threads=N          threads that serve (default 2)\n"
+        "  --idle-timeout=S     close connections that are idle for S seconds (default 30)\n" LOAD_USAGE
+        "  --help               print this\n";
+
+unsigned long rival_idle_limit = 30;
 
 void rival_fail(const char *what) {
         fprintf(stderr, "%s: failed: %s%s%s\n", rival_name(), what, errno ? ", perhaps: " : "",
@@ -132,9 +136,13 @@ int main(int argc, char **argv) {
         unsigned long number = 8080, threads = 2;
         struct load load = { .work = 0 };
         const struct number_option options[] = {
-                { "port", 0, UINT16_MAX, &number },  { "threads", 1, 1024, &threads },
-                { "work", 0, LOAD_MAX, &load.work }, { "sleep", 0, LOAD_MAX, &load.sleep },
-                { "rare", 0, LOAD_MAX, &load.rare }, { NULL, 0, 0, NULL },
+                { "port", 0, UINT16_MAX, &number },
+                { "threads", 1, 1024, &threads },
+                { "work", 0, LOAD_MAX, &load.work },
+                { "sleep", 0, LOAD_MAX, &load.sleep },
+                { "rare", 0, LOAD_MAX, &load.rare },
+                { "idle-timeout", 1, 1000000, &rival_idle_limit },
+                { NULL, 0, 0, NULL },
         };
         struct pollfd signals = { .events = POLLIN };
         uint16_t port;

@@ -3,8 +3,9 @@
 
 /*
  * The rivals: the same tiny server as httpd, on something else than weir. Each gives rival_name() and rival_start(); they share
- * the rest, down to the parser of httpd, so that a comparison shows what lies below: who waits, and what that costs. They have
- * no reaper, no statistics and no orderly end, which spares them a little work that httpd does.
+ * the rest, down to the parser of httpd, so that a comparison shows what lies below: who waits, and what that costs. Each bounds
+ * the idle time of a connection, which every request moves, in its library's own way. They have no statistics and no orderly end,
+ * which spares them a little work that httpd does.
  */
 
 #include <stdbool.h>
@@ -47,6 +48,9 @@ enum need {
  * by a level-triggered event, or by a one-shot that is armed anew.
  */
 enum need session_serve(struct session *session);
+
+/* How long a connection may be idle, in seconds. Written before there are threads. */
+extern unsigned long rival_idle_limit;
 
 /* Ends the program: without this it cannot go on. */
 void rival_fail(const char *what) __attribute__((noreturn));

@@ -7,6 +7,9 @@
  * in /proc/self/smaps_rollup: tables, lists, and the objects that a library wants its user to keep for each descriptor.
  * Free memory goes back to the kernel before, so that it is counted when it comes into use. Raw epoll needs none; the
  * kernel's own share is the same for everybody, and not counted. With few descriptors one sees whole pages, not registrations.
+ *
+ *   memory           a registration
+ *   memory-deadline  a registration with a deadline, or with a timeout, or with a timer beside it
  */
 
 #include "bench.h"
@@ -15,6 +18,8 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+
+enum { ALONE, WITH_DEADLINE };
 
 static double anonymous_bytes(void) {
         FILE *file = fopen("/proc/self/smaps_rollup", "re");
@@ -56,6 +61,10 @@ static void weir_turn(struct bench_turn *turn, const struct bench_weir *weir) {
         double bytes = before();
 
         weir_add_all(weir, turn->on, WEIR_READABLE);
+        for (size_t i = 0; turn->what->variant == WITH_DEADLINE && i < turn->on->n; ++i)
+                require(weir_set_deadline(weir->registry, turn->on->mixed[i], weir_now() + 60 * INT64_C(1000000000)) ==
+                                0,
+                        "weir_set_deadline");
         after(turn, bytes);
         weir_remove_all(weir, turn->on);
 }
@@ -63,7 +72,11 @@ static void weir_turn(struct bench_turn *turn, const struct bench_weir *weir) {
 static bool peer_turn(struct bench_turn *turn, const struct peer *peer, void *loop) {
         double bytes = before();
 
+        if (turn->what->variant == WITH_DEADLINE && !peer->idle)
+                return false;
         peer->add(loop, turn->on->fds, turn->on->n);
+        if (turn->what->variant == WITH_DEADLINE)
+                peer->idle(loop, turn->on->mixed, turn->on->n, 60 * INT64_C(1000000000));
         after(turn, bytes);
         peer->remove(loop, turn->on->mixed, turn->on->n);
         return true;
@@ -76,6 +89,16 @@ const struct bench_case memory_cases[] = {
           .threads = 1,
           .bytes = true,
           .target = 32,
+          .raw = raw_turn,
+          .weir = weir_turn,
+          .peer = peer_turn },
+        { .name = "memory-deadline",
+          .baseline = "nothing: bytes",
+          .kind = BENCH_EVENTFDS,
+          .threads = 1,
+          .variant = WITH_DEADLINE,
+          .bytes = true,
+          .target = 64,
           .raw = raw_turn,
           .weir = weir_turn,
           .peer = peer_turn },

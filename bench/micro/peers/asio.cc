@@ -12,8 +12,10 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/version.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <new>
 
@@ -29,6 +31,8 @@ struct loop {
 
         ~loop() {
                 peer_unmap(descriptors, n, sizeof(stream_descriptor));
+                if (idle)
+                        peer_unmap(idle, n, sizeof(asio::steady_timer));
         }
 
         loop(const loop &) = delete;
@@ -37,7 +41,10 @@ struct loop {
         asio::io_context context;
         asio::executor_work_guard<asio::io_context::executor_type> work{ context.get_executor() };
         std::size_t n;
-        stream_descriptor *descriptors; /* by descriptor; each is made by add() and ended by remove() */
+        stream_descriptor *descriptors;       /* by descriptor; each is made by add() and ended by remove() */
+        asio::steady_timer *timers = nullptr; /* of timers() */
+        std::size_t n_timers = 0;
+        asio::steady_timer *idle = nullptr; /* by descriptor, from the first idle() on */
         std::size_t seen = 0;
         bool drain = false;
 };
@@ -82,7 +89,64 @@ void remove(void *data, const int *fds, std::size_t n) {
         for (std::size_t i = 0; i < n; ++i) {
                 l->descriptors[fds[i]].release(); /* it would close the descriptor */
                 l->descriptors[fds[i]].~stream_descriptor();
+                if (l->idle)
+                        l->idle[fds[i]].~basic_waitable_timer();
         }
+}
+
+/* Whoever moves one cancels its wait, and waits anew. */
+void start(loop *l, asio::steady_timer &timer, std::int64_t delay) {
+        timer.expires_after(std::chrono::nanoseconds(delay));
+        timer.async_wait([l](const asio::error_code &error) {
+                if (!error)
+                        ++l->seen;
+        });
+}
+
+void timers(void *data, std::size_t n) {
+        auto *l = static_cast<loop *>(data);
+
+        l->n_timers = n;
+        l->timers = static_cast<asio::steady_timer *>(peer_map(n, sizeof(asio::steady_timer)));
+        for (std::size_t i = 0; i < n; ++i)
+                new (&l->timers[i]) asio::steady_timer(l->context);
+}
+
+void timers_set(void *data, const std::int64_t *delays, std::size_t first, std::size_t n) {
+        auto *l = static_cast<loop *>(data);
+
+        for (std::size_t i = first; i < first + n; ++i)
+                start(l, l->timers[i], delays[i]);
+}
+
+void timers_stop(void *data, std::size_t n) {
+        auto *l = static_cast<loop *>(data);
+
+        for (std::size_t i = 0; i < n; ++i)
+                l->timers[i].cancel();
+        l->context.poll();
+}
+
+void timers_end(void *data) {
+        auto *l = static_cast<loop *>(data);
+
+        for (std::size_t i = 0; i < l->n_timers; ++i)
+                l->timers[i].~basic_waitable_timer();
+        l->context.poll();
+        peer_unmap(l->timers, l->n_timers, sizeof(asio::steady_timer));
+}
+
+void idle(void *data, const int *fds, std::size_t n, std::int64_t delay) {
+        auto *l = static_cast<loop *>(data);
+
+        if (!l->idle) {
+                l->idle = static_cast<asio::steady_timer *>(peer_map(l->n, sizeof(asio::steady_timer)));
+                for (std::size_t i = 0; i < n; ++i)
+                        new (&l->idle[fds[i]]) asio::steady_timer(l->context);
+        }
+        for (std::size_t i = 0; i < n; ++i)
+                start(l, l->idle[fds[i]], delay);
+        l->context.poll();
 }
 
 std::size_t wait(void *data, bool block) {
@@ -126,6 +190,11 @@ peer describe() {
         p.remove = remove;
         p.wait = wait;
         p.wake = wake;
+        p.timers = timers;
+        p.timers_end = timers_end;
+        p.timers_set = timers_set;
+        p.timers_stop = timers_stop;
+        p.idle = idle;
         p.threads = true;
         return p;
 }

@@ -15,7 +15,9 @@ struct loop {
         struct ev_loop *loop;
         ev_io *watchers; /* by descriptor */
         ev_async wake;
-        size_t max_fd, seen;
+        ev_timer *timers; /* of timers() */
+        ev_timer *idle;   /* by descriptor, from the first idle() on */
+        size_t max_fd, n_timers, seen;
 };
 
 static void on_event(struct ev_loop *ev, ev_io *watcher, int events) {
@@ -30,6 +32,14 @@ static void on_wake(struct ev_loop *ev, ev_async *wake, int events) {
 
         (void)wake;
         (void)events;
+        ++loop->seen;
+}
+
+static void on_timer(struct ev_loop *ev, ev_timer *timer, int events) {
+        struct loop *loop = ev_userdata(ev);
+
+        (void)events;
+        ev_timer_stop(ev, timer); /* it would repeat */
         ++loop->seen;
 }
 
@@ -53,6 +63,8 @@ static void destroy(void *data) {
         ev_async_stop(loop->loop, &loop->wake);
         ev_loop_destroy(loop->loop);
         peer_unmap(loop->watchers, loop->max_fd, sizeof *loop->watchers);
+        if (loop->idle)
+                peer_unmap(loop->idle, loop->max_fd, sizeof *loop->idle);
         free(loop);
 }
 
@@ -84,9 +96,58 @@ static void modify(void *data, const int *fds, size_t n) {
 static void remove_all(void *data, const int *fds, size_t n) {
         struct loop *loop = data;
 
-        for (size_t i = 0; i < n; ++i)
+        for (size_t i = 0; i < n; ++i) {
                 ev_io_stop(loop->loop, &loop->watchers[fds[i]]);
+                if (loop->idle)
+                        ev_timer_stop(loop->loop, &loop->idle[fds[i]]);
+        }
         ev_run(loop->loop, EVRUN_NOWAIT);
+}
+
+static void timers(void *data, size_t n) {
+        struct loop *loop = data;
+
+        loop->n_timers = n;
+        loop->timers = peer_map(n, sizeof *loop->timers);
+        for (size_t i = 0; i < n; ++i)
+                ev_timer_init(&loop->timers[i], on_timer, 0, 0);
+}
+
+static void timers_stop(void *data, size_t n) {
+        struct loop *loop = data;
+
+        for (size_t i = 0; i < n; ++i)
+                ev_timer_stop(loop->loop, &loop->timers[i]);
+}
+
+static void timers_end(void *data) {
+        struct loop *loop = data;
+
+        timers_stop(loop, loop->n_timers);
+        peer_unmap(loop->timers, loop->n_timers, sizeof *loop->timers);
+}
+
+/* ev_timer_again() is what moves one that is set. */
+static void timers_set(void *data, const int64_t *delays, size_t first, size_t n) {
+        struct loop *loop = data;
+
+        ev_now_update(loop->loop);
+        for (size_t i = first; i < first + n; ++i) {
+                loop->timers[i].repeat = 1e-9 * (double)delays[i] + 1e-9;
+                ev_timer_again(loop->loop, &loop->timers[i]);
+        }
+}
+
+static void idle(void *data, const int *fds, size_t n, int64_t delay) {
+        struct loop *loop = data;
+
+        if (!loop->idle) {
+                loop->idle = peer_map(loop->max_fd, sizeof *loop->idle);
+                for (size_t i = 0; i < n; ++i)
+                        ev_timer_init(&loop->idle[fds[i]], on_timer, 0, 1e-9 * (double)delay);
+        }
+        for (size_t i = 0; i < n; ++i)
+                ev_timer_again(loop->loop, &loop->idle[fds[i]]);
 }
 
 static size_t wait_once(void *data, bool block) {
@@ -125,4 +186,9 @@ const struct peer peer_libev = {
         .remove = remove_all,
         .wait = wait_once,
         .wake = wake,
+        .timers = timers,
+        .timers_end = timers_end,
+        .timers_set = timers_set,
+        .timers_stop = timers_stop,
+        .idle = idle,
 };

@@ -16,7 +16,8 @@ struct loop {
         struct event_base *base;
         struct event *events; /* by descriptor */
         struct event wake;
-        size_t max_fd, seen;
+        struct event *timers;
+        size_t max_fd, n_timers, seen;
         bool drain;
         void (*handler)(void *data);
         void *data;
@@ -99,6 +100,51 @@ static void modify(void *loop, const int *fds, size_t n) {
         }
 }
 
+static struct timeval after(int64_t delay) {
+        return (struct timeval){ .tv_sec = delay / 1000000000, .tv_usec = delay % 1000000000 / 1000 };
+}
+
+static void timers(void *data, size_t n) {
+        struct loop *loop = data;
+
+        loop->n_timers = n;
+        loop->timers = peer_map(n, sizeof *loop->timers);
+        for (size_t i = 0; i < n; ++i)
+                require(evtimer_assign(&loop->timers[i], loop->base, on_event, loop) == 0, "evtimer_assign");
+}
+
+static void timers_stop(void *data, size_t n) {
+        struct loop *loop = data;
+
+        for (size_t i = 0; i < n; ++i)
+                require(evtimer_del(&loop->timers[i]) == 0, "evtimer_del");
+}
+
+static void timers_end(void *data) {
+        struct loop *loop = data;
+
+        timers_stop(loop, loop->n_timers);
+        peer_unmap(loop->timers, loop->n_timers, sizeof *loop->timers);
+}
+
+static void timers_set(void *data, const int64_t *delays, size_t first, size_t n) {
+        struct loop *loop = data;
+
+        for (size_t i = first; i < first + n; ++i) {
+                struct timeval delay = after(delays[i]);
+
+                require(evtimer_add(&loop->timers[i], &delay) == 0, "evtimer_add");
+        }
+}
+
+static void idle(void *data, const int *fds, size_t n, int64_t ns) {
+        struct loop *loop = data;
+        struct timeval delay = after(ns);
+
+        for (size_t i = 0; i < n; ++i)
+                require(event_add(&loop->events[fds[i]], &delay) == 0, "event_add");
+}
+
 static size_t wait_once(void *data, bool block) {
         struct loop *loop = data;
 
@@ -138,6 +184,11 @@ const struct peer peer_libevent = {
         .remove = remove_all,
         .wait = wait_once,
         .wake = wake,
+        .timers = timers,
+        .timers_end = timers_end,
+        .timers_set = timers_set,
+        .timers_stop = timers_stop,
+        .idle = idle,
         .threads = true,
         .serve = serve,
 };

@@ -41,6 +41,17 @@ struct peer {
         /* Another handle to the loop, and its end, times over. */
         void (*clone)(void *loop, size_t times);
 
+        /*
+         * Timers: makes n that are not set, and ends them all; sets those from first on to delays of nanoseconds, each from now,
+         * whatever they were set to; and stops the first n. wait() counts those that expire.
+         */
+        void (*timers)(void *loop, size_t n);
+        void (*timers_end)(void *loop);
+        void (*timers_set)(void *loop, const int64_t *delays, size_t first, size_t n);
+        void (*timers_stop)(void *loop, size_t n);
+        /* Bounds how long each may be idle, from now, of what was added; remove() ends that, too. */
+        void (*idle)(void *loop, const int *fds, size_t n, int64_t delay);
+
         bool threads; /* whether add and remove may run on other threads, beside a wait */
 
         /* One turn of the loop that calls handler(data) for each event; NULL if no other thread may call remove meanwhile. */

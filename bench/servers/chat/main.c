@@ -4,13 +4,12 @@
  * chat: people connect by telnet or nc, say their name, and from then on everybody reads what anybody writes. Read
  * on_event() first, then moderate(), then room.c.
  *
- * A crew of one thread calls on_event() for each event: one lock makes one order of all lines, so more threads would
- * wait for each other. The main thread is the moderator. It sleeps on the standard input and a signalfd(2), knows
- * nothing of the crew, and speaks to all and kicks users whenever it likes: weir lets any thread do so while another
- * one waits.
+ * A crew calls on_event() for each event, on any of its threads. The main thread is the moderator. It sleeps on the standard
+ * input and a signalfd(2), knows nothing of the crew, and speaks to all and kicks users whenever it likes: it leaves word, and
+ * weir_trigger() brings that to whoever owns the user.
  *
- * At the end the crew is destroyed: its thread has left then, and no batch is open, so the room frees its users at
- * once. Then nothing is registered any more, and the poll goes.
+ * At the end the crew is destroyed: its threads have left then, and the users that are left are the main thread's. Then nothing is
+ * registered any more, and the poll goes.
  */
 
 #include <poll.h>
@@ -26,12 +25,22 @@ static const char usage[] = "Usage: chat [OPTION]...\n"
                             "A chat on the loopback address. The first line a user sends is its name; /quit leaves.\n"
                             "The standard input takes commands: kick NAME, say TEXT, quit.\n"
                             "\n"
-                            "  --port=N   listen on port N (default 8081; 0 picks a free one)\n"
-                            "  --help     print this\n";
+                            "  --port=N           listen on port N (default 8081; 0 picks a free one)\n"
+                            "  --threads=N        threads that serve (default 2)\n"
+                            "  --idle-timeout=S   drop who says nothing for S seconds (default 3600)\n"
+                            "  --help             print this\n";
+
+#define THREADS_MAX 256
+#define IDLE_MAX    1000000000
 
 /* Tokens that are no pointers to users. */
 enum {
         TOKEN_LISTENER,
+};
+
+/* Of the command line. */
+struct settings {
+        unsigned long port, threads, idle_timeout;
 };
 
 struct chat {
@@ -49,7 +58,7 @@ static void on_event(struct weir_crew *crew, const struct weir_event *event, voi
         if (event->token == TOKEN_LISTENER)
                 room_admit(&chat->room);
         else
-                room_serve(weir_token_ptr(event->token));
+                room_serve(weir_token_ptr(event->token), event);
 }
 
 /* ---------------------------------------------------------------- the moderator */
@@ -115,13 +124,15 @@ static int chat_open(struct chat *chat) {
         return weir_crew_create(chat->poll, on_event, chat, &chat->crew);
 }
 
-static int chat_run(struct chat *chat, int signals, uint16_t port) {
+static int chat_run(struct chat *chat, int signals, const struct settings *settings) {
+        weir_time idle_limit = (weir_time)settings->idle_timeout * 1000000000;
+        uint16_t port = (uint16_t)settings->port;
         int r;
 
-        r = room_open(&chat->room, weir_poll_registry(chat->poll), TOKEN_LISTENER, &port);
+        r = room_open(&chat->room, weir_poll_registry(chat->poll), TOKEN_LISTENER, idle_limit, &port);
         if (r < 0)
                 return r;
-        r = weir_crew_start(chat->crew, 1);
+        r = weir_crew_start(chat->crew, (unsigned)settings->threads);
         if (r == 0) {
                 printf("listening on 127.0.0.1:%u\n", port);
                 fflush(stdout);
@@ -139,8 +150,13 @@ static void chat_close(struct chat *chat) {
 }
 
 int main(int argc, char **argv) {
-        unsigned long number = 8081;
-        const struct number_option options[] = { { "port", 0, UINT16_MAX, &number }, { .name = NULL } };
+        struct settings settings = { .port = 8081, .threads = 2, .idle_timeout = 3600 };
+        const struct number_option options[] = {
+                { "port", 0, UINT16_MAX, &settings.port },
+                { "threads", 1, THREADS_MAX, &settings.threads },
+                { "idle-timeout", 1, IDLE_MAX, &settings.idle_timeout },
+                { .name = NULL },
+        };
         struct chat chat = { .poll = NULL };
         int signals, r;
 
@@ -154,9 +170,9 @@ int main(int argc, char **argv) {
         }
         r = chat_open(&chat);
         if (r >= 0)
-                r = chat_run(&chat, signals, (uint16_t)number);
+                r = chat_run(&chat, signals, &settings);
         if (r < 0)
-                fprintf(stderr, "chat: cannot serve port %lu: %s\n", number, strerror(-r));
+                fprintf(stderr, "chat: cannot serve port %lu: %s\n", settings.port, strerror(-r));
         chat_close(&chat);
         close(signals);
         return r < 0 ? 1 : 0;

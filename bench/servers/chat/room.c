@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The room. Read room_kick() and free_user() first, then room_serve().
+ * The room. Read serve() first, then tell() and end().
  *
- * Two threads meet here, and there could be more: that of the crew, which gets the events and reads from the sockets; and
- * whoever else speaks to all or kicks. A user may be kicked while the crew holds an event of it, or is in the midst
- * of reading from it. So its end has three steps:
- *
- *   1. take_out()   Under the lock it leaves the list: nobody finds it, speaks to it or takes it out a second time.
- *   2. farewell()   weir_deregister(): no event of it is handed out any more, not even one that was fetched before.
- *                   But one may have been handed out just before. So neither may the memory be freed yet, nor the socket
- *                   be closed: the crew may be about to read from its number, which may be another file's by then.
- *   3. free_user()  By weir_defer(), when every batch that was open in step 2 is closed. The crew closes its batch
- *                   before it waits again; by then it has forgotten the user. Now number and memory may go.
+ * Threads of a crew meet here, and the moderator's. A user is registered one-shot, so it belongs to one of them at a time: who
+ * got its event reads from its socket, writes to it and closes it, and nobody else does. How does another one speak to it then, or
+ * kick it? It leaves word, under the room's lock, and calls weir_trigger(). That makes an event of the user, which comes to one
+ * thread like any other, or, while the user is owned, as soon as the owner gives it back: whoever owns it, now or next, does it.
  *
  * Who may touch what of a user:
- *   input           the thread of the crew alone, without a lock, also when the user has been taken out meanwhile
- *   output, name,   any thread, under the room's lock
- *   the links
- *   fd              any thread until free_user()
- * One lock for all users makes one order of all lines: everybody reads the same conversation. It is never held while
- * a thread waits for anything, since all sockets are non-blocking. free_user() takes no lock, so weir_defer() may be
- * called under this one.
+ *   output, name, present, the links   any thread, under the room's lock
+ *   all else                           the owner, without a lock
+ * A user is in the list until its owner ends it, and its number is not closed before. So who finds it there, with the lock held,
+ * may trigger it by its number. One lock for all users makes one order of all lines: everybody reads the same conversation. No
+ * thread makes a system call under it, but for a wake.
  *
- * Users are registered edge-triggered for both directions, once and for all. Whoever speaks writes to the sockets
- * itself; what a socket does not take stays in the user's output, and the crew sends it when the socket has room. Who
- * lets OUTPUT_SIZE bytes pile up is taken out, so the slow cost the others nothing.
+ * What is said to a user who does not read piles up in its output. At OUTPUT_SIZE bytes it is out, so the slow cost the others
+ * nothing; and so is who says nothing for as long as the idle limit, which is the deadline of its registration.
  */
 
 #include "room.h"
@@ -39,12 +30,14 @@
 
 #include "common/start.h"
 
-#define NAME_SIZE     32
-#define LINE_SIZE     512
-#define TEXT_SIZE     (NAME_SIZE + LINE_SIZE + 8) /* a line as others read it */
-#define OUTPUT_SIZE   65536                       /* what is kept for a user who reads slowly */
-#define SEND_BUFFER   16384                       /* and what the kernel keeps beside it */
-#define USER_INTEREST (WEIR_READABLE | WEIR_WRITABLE)
+#define NAME_SIZE   32
+#define LINE_SIZE   512
+#define TEXT_SIZE   (NAME_SIZE + LINE_SIZE + 8) /* a line as others read it */
+#define OUTPUT_SIZE 65536                       /* what is kept for a user who reads slowly */
+#define SEND_BUFFER 16384                       /* and what the kernel keeps beside it */
+
+/* How long the door stays closed for want of descriptors. */
+#define REST INT64_C(50000000)
 
 /* How often one user is read, and how many are admitted, before the others get their turn. */
 #define READ_ROUNDS  4
@@ -52,73 +45,41 @@
 
 struct user {
         struct room *room;
-        int fd;
-        struct weir_deferred deferred;
 
-        /* The crew's. */
-        bool too_long; /* the line that has begun is; its rest is skipped */
+        /* The owner's. */
+        int fd;
+        weir_time heard; /* when it last said something, or came */
+        bool too_long;   /* the line that has begun is; its rest is skipped */
         size_t input_size;
         char input[LINE_SIZE];
+        size_t begin, end; /* of what is being sent */
+        char sending[SEND_BUFFER];
 
         /* Under the room's lock. */
         struct user *previous, *next;
-        bool present;
-        const char *reason;   /* why it was taken out */
+        bool present;       /* else it is out, and its owner is about to end it */
+        const char *reason; /* why it is */
+        struct user *next_farewell;
         char name[NAME_SIZE]; /* empty until it has been said */
         size_t output_size;   /* not yet sent */
         char output[OUTPUT_SIZE];
 };
 
-/* ---------------------------------------------------------------- the end of a user */
+/* ---------------------------------------------------------------- word for others, with the lock held */
 
-/* Has the crew look whether somebody is before the door, who may have been there for long. */
-static void look_afresh(struct room *room) {
-        weir_reregister(room->registry, room->listener, room->token, WEIR_READABLE);
+/* Whoever owns it, now or next, looks why. */
+static void call(struct user *user) {
+        weir_trigger(user->room->registry, user->fd);
 }
 
-/* Step 3. */
-static void free_user(struct weir_deferred *node) {
-        struct user *user = (struct user *)((char *)node - offsetof(struct user, deferred));
-
-        close(user->fd);
-        look_afresh(user->room); /* it may have been refused for want of the descriptor that is free now */
-        free(user);
-}
-
-/* Step 1. With the lock held. */
 static void take_out(struct user *user, const char *reason) {
-        struct room *room = user->room;
-
         if (!user->present)
                 return;
-        *(user->previous ? &user->previous->next : &room->users) = user->next;
-        if (user->next)
-                user->next->previous = user->previous;
         user->present = false;
         user->reason = reason;
-        user->next = room->farewell;
-        room->farewell = user;
-}
-
-/* ---------------------------------------------------------------- speaking, with the lock held */
-
-/* Sends what the socket takes. If it does not take all, an event comes when it has room again. */
-static void flush(struct user *user) {
-        size_t sent = 0;
-
-        while (sent < user->output_size) {
-                ssize_t n = send(user->fd, user->output + sent, user->output_size - sent, MSG_NOSIGNAL);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0 && errno != EAGAIN)
-                        take_out(user, "is gone");
-                if (n < 0)
-                        break;
-                sent += (size_t)n;
-        }
-        user->output_size -= sent;
-        memmove(user->output, user->output + sent, user->output_size);
+        user->next_farewell = user->room->farewell;
+        user->room->farewell = user;
+        call(user);
 }
 
 static void tell(struct user *user, const char *text) {
@@ -128,41 +89,37 @@ static void tell(struct user *user, const char *text) {
                 take_out(user, "does not read and was dropped");
                 return;
         }
+        /* If there is some already, it was called for that, or waits until its socket has room. */
+        if (user->output_size == 0)
+                call(user);
         memcpy(user->output + user->output_size, text, size);
         user->output_size += size;
-        flush(user);
 }
 
 static void tell_all(struct room *room, const char *text) {
-        struct user *next;
-
-        for (struct user *user = room->users; user; user = next) {
-                next = user->next;
-                if (*user->name)
+        for (struct user *user = room->users; user; user = user->next)
+                if (user->present && *user->name)
                         tell(user, text);
-        }
 }
 
-/* Step 2. Says who is there no more, which may be too much for somebody else. */
+/* Says who is there no more, which may be too much for somebody else. */
 static void farewell(struct room *room) {
         char text[TEXT_SIZE];
         struct user *user;
 
         while ((user = room->farewell)) {
-                room->farewell = user->next;
-                weir_deregister(room->registry, user->fd);
-                if (*user->name) {
-                        snprintf(text, sizeof text, "* %s %s\n", user->name, user->reason);
-                        tell_all(room, text);
-                }
-                weir_defer(room->registry, &user->deferred, free_user);
+                room->farewell = user->next_farewell;
+                if (!*user->name)
+                        continue;
+                snprintf(text, sizeof text, "* %s %s\n", user->name, user->reason);
+                tell_all(room, text);
         }
 }
 
 static struct user *find(struct room *room, const char *name) {
         struct user *user = room->users;
 
-        while (user && strcmp(user->name, name) != 0)
+        while (user && !(user->present && strcmp(user->name, name) == 0))
                 user = user->next;
         return user;
 }
@@ -191,7 +148,7 @@ bool room_kick(struct room *room, const char *name) {
         return user;
 }
 
-/* ---------------------------------------------------------------- from the crew */
+/* ---------------------------------------------------------------- from the owner */
 
 /* The first line of a user is its name. */
 static void introduce(struct user *user, const char *name) {
@@ -215,7 +172,7 @@ static void take_line(struct user *user, const char *line) {
 
         pthread_mutex_lock(&room->lock);
         if (!user->present) {
-                /* Taken out while the crew was reading: what it still has to say is not heard. */
+                /* Taken out while its owner was reading: what it still has to say is not heard. */
         } else if (!line) {
                 tell(user, "* That line was too long.\n");
         } else if (strcmp(line, "/quit") == 0) {
@@ -248,76 +205,157 @@ static void take_bytes(struct user *user, const char *bytes, size_t size) {
         }
 }
 
-void room_serve(struct user *user) {
-        struct room *room = user->room;
-        char bytes[4096];
+/* Moves what there is to be said to the user to where it is sent from, if all that was there has gone. False: it is out. */
+static bool fetch_output(struct user *user) {
+        bool present;
 
-        pthread_mutex_lock(&room->lock);
-        if (user->present)
-                flush(user);
-        farewell(room);
-        pthread_mutex_unlock(&room->lock);
+        pthread_mutex_lock(&user->room->lock);
+        present = user->present;
+        if (user->begin == user->end) {
+                user->begin = 0;
+                user->end = user->output_size < sizeof user->sending ? user->output_size : sizeof user->sending;
+                memcpy(user->sending, user->output, user->end);
+                user->output_size -= user->end;
+                memmove(user->output, user->output + user->end, user->output_size);
+        }
+        pthread_mutex_unlock(&user->room->lock);
+        return present;
+}
+
+/* What flush() and listen_to() found: there may be more to do, the user is to be waited for, or it is at its end. */
+enum found { MORE, WAIT, GONE };
+
+static enum found flush(struct user *user) {
+        for (;;) {
+                ssize_t n;
+
+                if (!fetch_output(user))
+                        return GONE;
+                if (user->begin == user->end)
+                        return MORE;
+                n = send(user->fd, user->sending + user->begin, user->end - user->begin, MSG_NOSIGNAL);
+                if (n < 0 && errno != EINTR)
+                        return errno == EAGAIN ? WAIT : GONE;
+                if (n > 0)
+                        user->begin += (size_t)n;
+        }
+}
+
+static enum found listen_to(struct user *user) {
+        char bytes[4096];
 
         for (unsigned round = 0; round < READ_ROUNDS; ++round) {
                 ssize_t n = recv(user->fd, bytes, sizeof bytes, 0);
 
+                if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+                        return GONE;
+                if (n < 0 && errno == EAGAIN)
+                        return WAIT;
                 if (n > 0) {
+                        user->heard = weir_registry_moment(user->room->registry);
                         take_bytes(user, bytes, (size_t)n);
-                } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-                        pthread_mutex_lock(&room->lock);
-                        take_out(user, "has left");
-                        farewell(room);
-                        pthread_mutex_unlock(&room->lock);
-                        return;
-                } else if (errno == EAGAIN) {
-                        return;
                 }
         }
+        return MORE;
+}
+
+/* The end of a user, by its owner: from here on nobody finds it. */
+static void end(struct user *user, const char *reason) {
+        struct room *room = user->room;
+
+        pthread_mutex_lock(&room->lock);
+        take_out(user, reason);
+        farewell(room);
+        *(user->previous ? &user->previous->next : &room->users) = user->next;
+        if (user->next)
+                user->next->previous = user->previous;
+        pthread_mutex_unlock(&room->lock);
+        weir_deregister(room->registry, user->fd);
+        close(user->fd);
+        free(user);
+}
+
+/* Gives the user back: after that it may be another thread's. */
+static int await(struct user *user, bool drained, weir_interest interest) {
+        struct weir_registry *registry = user->room->registry;
+        int r = weir_set_deadline(registry, user->fd, user->heard + user->room->idle_limit);
+
+        if (r < 0)
+                return r;
         /* Not drained, so no edge would come: a fresh look makes an event, in turn with those of others. */
-        weir_reregister(room->registry, user->fd, weir_ptr_token(user), USER_INTEREST);
+        return drained ? weir_rearm(registry, user->fd, interest)
+                       : weir_reregister(registry, user->fd, weir_ptr_token(user), interest | WEIR_ONESHOT);
+}
+
+/* Serves a user that the caller owns. */
+static void serve(struct user *user, bool late) {
+        weir_time heard = user->heard;
+        enum found heard_out, told;
+
+        /* What was said before it leaves is for it, and what it says itself, too. */
+        flush(user);
+        heard_out = listen_to(user);
+        told = flush(user);
+        if (heard_out == GONE || told == GONE)
+                end(user, heard_out == GONE ? "has left" : "is gone");
+        else if (late && user->heard == heard)
+                end(user, "has said nothing for too long");
+        else if (await(user, heard_out == WAIT, told == WAIT ? WEIR_READABLE | WEIR_WRITABLE : WEIR_READABLE) < 0)
+                end(user, "is gone");
+}
+
+void room_serve(struct user *user, const struct weir_event *event) {
+        serve(user, weir_event_is_timeout(event));
 }
 
 static void admit(struct room *room, int fd) {
         struct user *user = calloc(1, sizeof *user);
 
-        if (!user) {
+        if (!user ||
+            weir_register(room->registry, fd, weir_ptr_token(user), WEIR_READABLE | WEIR_ONESHOT | WEIR_HELD) < 0) {
                 close(fd);
+                free(user);
                 return;
         }
         user->room = room;
         user->fd = fd;
         user->present = true;
+        user->heard = weir_registry_moment(room->registry);
         pthread_mutex_lock(&room->lock);
         user->next = room->users;
         if (user->next)
                 user->next->previous = user;
         room->users = user;
-        if (weir_register(room->registry, fd, weir_ptr_token(user), USER_INTEREST) < 0)
-                take_out(user, "is gone");
-        else
-                tell(user, "* What is your name?\n");
-        farewell(room);
+        tell(user, "* What is your name?\n");
         pthread_mutex_unlock(&room->lock);
+        serve(user, false);
 }
 
 void room_admit(struct room *room) {
         for (unsigned round = 0; round < ADMIT_ROUNDS; ++round) {
                 int fd = accept4(room->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-                if (fd >= 0)
+                if (fd >= 0) {
                         admit(room, fd);
-                else if (errno != EINTR && errno != ECONNABORTED)
-                        return; /* all are in; or there are no descriptors, and free_user() has another look */
+                } else if (errno == EAGAIN) {
+                        return;
+                } else if (errno != EINTR && errno != ECONNABORTED) {
+                        /* No descriptors. Who is before the door has made his edge, so a deadline has another look. */
+                        weir_set_deadline(room->registry, room->listener, weir_now() + REST);
+                        return;
+                }
         }
-        look_afresh(room);
+        /* Somebody may be before the door who has made his edge already. */
+        weir_reregister(room->registry, room->listener, room->token, WEIR_READABLE);
 }
 
 /* ---------------------------------------------------------------- begin and end */
 
-int room_open(struct room *room, struct weir_registry *registry, weir_token token, uint16_t *port) {
+int room_open(struct room *room, struct weir_registry *registry, weir_token token, weir_time idle_limit,
+              uint16_t *port) {
         int size = SEND_BUFFER, r;
 
-        *room = (struct room){ .registry = registry, .token = token };
+        *room = (struct room){ .registry = registry, .token = token, .idle_limit = idle_limit };
         room->listener = listen_on_loopback(port);
         if (room->listener < 0)
                 return room->listener;
@@ -334,11 +372,8 @@ int room_open(struct room *room, struct weir_registry *registry, weir_token toke
 
 void room_close(struct room *room) {
         weir_deregister(room->registry, room->listener);
-        pthread_mutex_lock(&room->lock);
-        while (room->users)
-                take_out(room->users, "is gone");
-        farewell(room); /* nobody is left to be told; and no batch is open, so free_user() runs here */
-        pthread_mutex_unlock(&room->lock);
+        while (room->users) /* with no other thread left, they are the caller's */
+                end(room->users, "is gone");
         pthread_mutex_destroy(&room->lock);
         close(room->listener);
 }

@@ -20,6 +20,9 @@
  * Back-pressure: a connection holds one buffer. While the peer does not read, nothing is read from it either, and the
  * connection waits for WEIR_WRITABLE alone. A peer that never reads keeps its buffer, and occupies no thread.
  *
+ * Idle limit: the deadline of the connection's registration, which each turn that moved something sets anew. When it passes, that
+ * is an event like others, and comes to who owns the connection then.
+ *
  * The signals that end the server are a descriptor like others. Their event stops the crew, whose threads leave, each after the
  * connection it is at; then the connections that are left are closed.
  */
@@ -35,14 +38,21 @@
 
 #include "common/start.h"
 
-static const char usage[] = "Usage: echo [OPTION]...\n"
-                            "Send back what is sent to a port of the loopback address, until SIGINT or SIGTERM.\n"
-                            "\n"
-                            "  --port=N      listen on port N (default 8082; 0 picks a free one)\n"
-                            "  --workers=N   threads that read and write (default 4)\n"
-                            "  --help        print this\n";
+static const char usage[] =
+        "Usage: echo [OPTION]...\n"
+        "Send back what is sent to a port of the loopback address, until SIGINT or SIGTERM.\n"
+        "\n"
+        "  --port=N           listen on port N (default 8082; 0 picks a free one)\n"
+        "  --workers=N        threads that read and write (default 4)\n"
+        "  --idle-timeout=S   close connections over which nothing goes for S seconds (default 300)\n"
+        "  --help             print this\n";
 
 #define WORKERS_MAX 256
+#define IDLE_MAX    1000000000
+#define NS_PER_S    INT64_C(1000000000)
+
+/* How long the listener rests when there are no descriptors. */
+#define REST (NS_PER_S / 20)
 
 /* How many buffers one connection echoes, and how many are admitted, before the others get their turn. */
 #define ECHO_ROUNDS  8
@@ -59,6 +69,7 @@ struct connection {
 
         /* The owner's. */
         int fd;
+        bool moved;        /* something went over it in the last turn */
         size_t begin, end; /* what is read and not yet written */
         char buffer[16384];
 };
@@ -68,6 +79,7 @@ struct echo {
         struct weir_crew *crew;
         struct weir_registry *registry;
         int listener, signals;
+        weir_time idle_limit;
         pthread_mutex_t lock; /* guards the list */
         struct connection *connections;
 };
@@ -80,6 +92,7 @@ struct echo {
 
 /* Echoes what can be echoed without waiting. Returns what the connection waits for, HAS_MORE or AT_END. */
 static weir_interest serve(struct connection *connection) {
+        connection->moved = false;
         for (unsigned round = 0; round < ECHO_ROUNDS;) {
                 ssize_t n;
 
@@ -90,6 +103,7 @@ static weir_interest serve(struct connection *connection) {
                                 return errno == EAGAIN ? WEIR_WRITABLE : AT_END;
                         if (n > 0)
                                 connection->begin += (size_t)n;
+                        connection->moved |= n > 0;
                 } else {
                         n = recv(connection->fd, connection->buffer, sizeof connection->buffer, 0);
                         if (n < 0 && errno != EINTR)
@@ -104,11 +118,6 @@ static weir_interest serve(struct connection *connection) {
         return HAS_MORE;
 }
 
-/* Has some thread look whether somebody waits to be accepted, who may have done so for long. */
-static void look_afresh(struct echo *echo) {
-        weir_reregister(echo->registry, echo->listener, TOKEN_LISTENER, WEIR_READABLE);
-}
-
 /* Only for the owner. */
 static void end(struct echo *echo, struct connection *connection) {
         pthread_mutex_lock(&echo->lock);
@@ -119,13 +128,20 @@ static void end(struct echo *echo, struct connection *connection) {
         weir_deregister(echo->registry, connection->fd);
         close(connection->fd);
         free(connection);
-        look_afresh(echo); /* somebody may wait for the descriptor that is free now */
 }
 
-static void serve_and_await(struct echo *echo, struct connection *connection) {
+/* For an event of the connection, which may be that its deadline has passed. */
+static void serve_and_await(struct echo *echo, struct connection *connection, bool late) {
         weir_interest interest = serve(connection);
         int r = 0;
 
+        if (late && !connection->moved)
+                interest = AT_END;
+        if (connection->moved)
+                r = weir_set_deadline(echo->registry, connection->fd,
+                                      weir_registry_moment(echo->registry) + echo->idle_limit);
+        if (r < 0)
+                interest = AT_END;
         if (interest == HAS_MORE)
                 /* Not drained: a fresh look makes an event, in turn with those of others. */
                 r = weir_reregister(echo->registry, connection->fd, weir_ptr_token(connection),
@@ -152,7 +168,11 @@ static void admit_one(struct echo *echo, int fd) {
                 connection->next->previous = connection;
         echo->connections = connection;
         pthread_mutex_unlock(&echo->lock);
-        if (weir_register(echo->registry, fd, weir_ptr_token(connection), WEIR_READABLE | WEIR_ONESHOT) < 0)
+        /* Held until it has its deadline: once it is armed, it may be another thread's. */
+        if (weir_register(echo->registry, fd, weir_ptr_token(connection), WEIR_READABLE | WEIR_ONESHOT | WEIR_HELD) <
+                    0 ||
+            weir_set_deadline(echo->registry, fd, weir_registry_moment(echo->registry) + echo->idle_limit) < 0 ||
+            weir_rearm(echo->registry, fd, WEIR_READABLE) < 0)
                 end(echo, connection);
 }
 
@@ -160,12 +180,18 @@ static void admit(struct echo *echo) {
         for (unsigned round = 0; round < ADMIT_ROUNDS; ++round) {
                 int fd = accept4(echo->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-                if (fd >= 0)
+                if (fd >= 0) {
                         admit_one(echo, fd);
-                else if (errno != EINTR && errno != ECONNABORTED)
-                        return; /* all are in; or there are no descriptors, and end() has another look */
+                } else if (errno == EAGAIN) {
+                        return;
+                } else if (errno != EINTR && errno != ECONNABORTED) {
+                        /* No descriptors. Who waits has made his edge, so a deadline has another look. */
+                        weir_set_deadline(echo->registry, echo->listener, weir_now() + REST);
+                        return;
+                }
         }
-        look_afresh(echo);
+        /* Somebody may wait who has made his edge already. */
+        weir_reregister(echo->registry, echo->listener, TOKEN_LISTENER, WEIR_READABLE);
 }
 
 static void on_event(struct weir_crew *crew, const struct weir_event *event, void *data) {
@@ -174,7 +200,7 @@ static void on_event(struct weir_crew *crew, const struct weir_event *event, voi
         else if (event->token == TOKEN_LISTENER)
                 admit(data);
         else
-                serve_and_await(data, weir_token_ptr(event->token));
+                serve_and_await(data, weir_token_ptr(event->token), weir_event_is_timeout(event));
 }
 
 /* ---------------------------------------------------------------- begin and end */
@@ -214,10 +240,11 @@ static void echo_close(struct echo *echo) {
 }
 
 int main(int argc, char **argv) {
-        unsigned long number = 8082, workers = 4;
+        unsigned long number = 8082, workers = 4, idle_timeout = 300;
         const struct number_option options[] = {
                 { "port", 0, UINT16_MAX, &number },
                 { "workers", 1, WORKERS_MAX, &workers },
+                { "idle-timeout", 1, IDLE_MAX, &idle_timeout },
                 { .name = NULL },
         };
         struct echo echo = { .lock = PTHREAD_MUTEX_INITIALIZER, .listener = -1, .signals = -1 };
@@ -228,6 +255,7 @@ int main(int argc, char **argv) {
         if (r > 0)
                 return r - 1;
         port = (uint16_t)number;
+        echo.idle_limit = (weir_time)idle_timeout * NS_PER_S;
         r = echo_open(&echo, &port);
         if (r == 0) {
                 printf("listening on 127.0.0.1:%u\n", port);

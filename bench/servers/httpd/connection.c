@@ -10,6 +10,9 @@
  *
  *   It is registered when it has to wait for the first time. A request that came with it is answered before.
  *
+ *   Its idle limit is the deadline of its registration. Each await() sets that, which costs a store. When it passes, the event
+ *   comes to one thread, like any other: so does the word that the server is about to end.
+ *
  *   Responses to requests that came together go out together, as many as the output holds. While a client does not
  *   read, nothing more is read from it either: it holds one buffer of each kind, and waits for WEIR_WRITABLE alone.
  *
@@ -28,10 +31,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Bits of the state. Neither: the connection waits. */
-#define SERVED 1U /* some thread owns it */
-#define CALLED 2U /* another one came by meanwhile */
-
 /* How often a socket that always has more is read before the thread turns to others. */
 #define ROUNDS 4
 
@@ -45,89 +44,30 @@ static const char page[] =
         "counts</a>, and here is <a href=\"/plain\">the shortest page</a>.</p>\n"
         "</html>\n";
 
-struct connection *connection_new(int fd, int64_t now) {
+struct connection *connection_new(int fd, struct service *service) {
         struct connection *connection = malloc(sizeof *connection);
 
         if (!connection)
                 return NULL;
         memset(connection, 0, offsetof(struct connection, input));
-        atomic_init(&connection->state, SERVED);
-        atomic_init(&connection->since, now);
-        atomic_init(&connection->answered, 0);
         connection->fd = fd;
+        connection->since = weir_registry_moment(service->registry);
         return connection;
 }
 
-static void free_deferred(struct weir_deferred *node) {
-        free((char *)node - offsetof(struct connection, deferred));
-}
-
-void connection_close(struct connection *connection, struct weir_registry *registry) {
+void connection_close(struct connection *connection, struct service *service) {
         if (connection->registered)
-                weir_deregister(registry, connection->fd);
+                weir_deregister(service->registry, connection->fd);
         close(connection->fd);
-        weir_defer(registry, &connection->deferred, free_deferred);
+        free(connection);
 }
 
-/* ---------------------------------------------------------------- ownership */
-
-bool connection_claim(struct connection *connection, bool urgent) {
-        /* relaxed: the step below decides */
-        unsigned state = atomic_load_explicit(&connection->state, memory_order_relaxed);
-
-        if (urgent)
-                /* relaxed: the owner reads it after that step */
-                atomic_store_explicit(&connection->urgent, true, memory_order_relaxed);
-        /*
-         * PAIR(owner): release() of the former owner, with all it did to the connection.
-         * PAIR(called): release() of the present owner, who shall see why it was called.
-         */
-        while (!atomic_compare_exchange_weak_explicit(&connection->state, &state,
-                                                      state & SERVED ? SERVED | CALLED : SERVED, memory_order_acq_rel,
-                                                      memory_order_relaxed))
-                ;
-        return !(state & SERVED);
-}
-
-bool connection_try_claim(struct connection *connection) {
-        unsigned state = 0;
-
-        /* PAIR(owner): as above. */
-        return atomic_compare_exchange_strong_explicit(&connection->state, &state, SERVED, memory_order_acquire,
-                                                       memory_order_relaxed);
-}
-
-/* Lets the connection go. False: somebody came by, and the caller remains the owner, who must look again. */
-static bool release(struct connection *connection) {
-        unsigned state = SERVED;
-
-        /* PAIR(owner): connection_claim() of the next owner. */
-        if (atomic_compare_exchange_strong_explicit(&connection->state, &state, 0, memory_order_release,
-                                                    memory_order_relaxed))
-                return true;
-        /* PAIR(called): connection_claim() */
-        atomic_exchange_explicit(&connection->state, SERVED, memory_order_acquire);
-        return false;
-}
-
-/* ---------------------------------------------------------------- time */
-
-static void stamp(struct connection *connection, int64_t now) {
-        /* relaxed: only a number, which the reaper compares */
-        atomic_store_explicit(&connection->since, now, memory_order_relaxed);
-}
-
-bool connection_is_older(struct connection *connection, int64_t moment) {
-        /* relaxed: as above */
-        return atomic_load_explicit(&connection->since, memory_order_relaxed) < moment;
+static enum stage stage_of(struct service *service) {
+        /* relaxed: it is seen by who registers after it was written, or gets the trigger that came then */
+        return atomic_load_explicit(&service->stage, memory_order_relaxed);
 }
 
 /* ---------------------------------------------------------------- answers */
-
-uint64_t connection_answered(struct connection *connection) {
-        /* relaxed: a number */
-        return atomic_load_explicit(&connection->answered, memory_order_relaxed);
-}
 
 static void append(struct connection *connection, const struct http_response *response) {
         connection->output_end += (unsigned)http_format(response, connection->output + connection->output_end);
@@ -188,8 +128,7 @@ static void answer_request(struct connection *connection, const struct http_requ
  * when the server stops, the last one here is the last one.
  */
 static void answer(struct connection *connection, struct service *service, bool drained) {
-        /* relaxed: it is seen by the time its setter calls, PAIR(called), or claims the connection */
-        bool stopping = atomic_load_explicit(service->stopping, memory_order_relaxed);
+        bool stopping = stage_of(service) != RUNNING;
         uint64_t count = 0;
 
         while (!connection->ending && connection->input_begin < connection->input_end &&
@@ -216,17 +155,17 @@ static void answer(struct connection *connection, struct service *service, bool 
                 connection->input_begin = connection->input_end = 0;
         if (count) {
                 connection->partial = false;
-                stamp(connection, service->now);
-                /* relaxed: one writer; readers want the number alone */
-                atomic_store_explicit(&connection->answered, connection_answered(connection) + count,
-                                      memory_order_relaxed);
+                connection->since = weir_registry_moment(service->registry);
+                /* relaxed: a number */
+                atomic_fetch_add_explicit(&service->answered[(unsigned)connection->fd % SHARDS].count, count,
+                                          memory_order_relaxed);
         }
 }
 
 /* ---------------------------------------------------------------- input and output */
 
 /* Sends what there is. 0 if all of it went, -EAGAIN if the socket is full, another negative errno if it is broken. */
-static int write_output(struct connection *connection, int64_t now) {
+static int write_output(struct connection *connection, struct service *service) {
         while (connection->output_begin < connection->output_end) {
                 size_t size = connection->output_end - connection->output_begin;
                 ssize_t n = send(connection->fd, connection->output + connection->output_begin, size, MSG_NOSIGNAL);
@@ -235,7 +174,7 @@ static int write_output(struct connection *connection, int64_t now) {
                         continue;
                 if (n < 0)
                         return -errno;
-                stamp(connection, now);
+                connection->since = weir_registry_moment(service->registry);
                 connection->output_begin += (unsigned)n;
                 if ((size_t)n < size)
                         return -EAGAIN;
@@ -262,20 +201,19 @@ static int read_input(struct connection *connection) {
         if (n == 0)
                 return -EPIPE;
         connection->input_end += (unsigned)n;
-        /* relaxed: see connection_claim() */
-        return (size_t)n == room || atomic_load_explicit(&connection->urgent, memory_order_relaxed);
+        return (size_t)n == room || connection->urgent;
 }
 
 /* Serves once. Returns what the connection waits for, WEIR_READABLE or WEIR_WRITABLE or both, or 0 at its end. */
 static weir_interest serve(struct connection *connection, struct service *service) {
         bool drained = false;
 
-        for (unsigned round = 0; round < ROUNDS; ++round) {
+        for (unsigned round = 0; round < ROUNDS && stage_of(service) != ENDING; ++round) {
                 int r;
 
                 /* Output first: what waited for room in it stands in the input already. */
                 do {
-                        r = write_output(connection, service->now);
+                        r = write_output(connection, service);
                         if (r < 0)
                                 return r == -EAGAIN ? WEIR_WRITABLE : 0;
                         answer(connection, service, drained);
@@ -288,11 +226,10 @@ static weir_interest serve(struct connection *connection, struct service *servic
                 if (drained) {
                         bool partial = connection->input_end > 0;
 
-                        /* relaxed: as in answer() */
-                        if (!partial && atomic_load_explicit(service->stopping, memory_order_relaxed))
+                        if (!partial && stage_of(service) != RUNNING)
                                 return 0;
                         if (partial && !connection->partial)
-                                stamp(connection, service->now);
+                                connection->since = weir_registry_moment(service->registry);
                         connection->partial = partial;
                         return WEIR_READABLE;
                 }
@@ -301,51 +238,67 @@ static weir_interest serve(struct connection *connection, struct service *servic
                         return 0;
                 drained = r == 0;
         }
-        return WEIR_READABLE | WEIR_WRITABLE;
+        return stage_of(service) == ENDING ? 0 : WEIR_READABLE | WEIR_WRITABLE;
 }
 
-static int await(struct connection *connection, struct weir_registry *registry, weir_interest interest) {
-        bool drained = interest != (WEIR_READABLE | WEIR_WRITABLE);
+/*
+ * Sets the deadline, then gives the connection back: to whoever gets its next event. 0 or a negative errno; or 1, and the caller
+ * still owns it and is to look once more.
+ */
+static int await(struct connection *connection, struct service *service, weir_interest interest) {
+        struct weir_registry *registry = service->registry;
+        weir_token token = weir_ptr_token(connection);
+        bool first = !connection->registered, drained = interest != (WEIR_READABLE | WEIR_WRITABLE);
+        enum stage stage = stage_of(service);
         int r;
 
         if (interest & WEIR_READABLE)
                 interest |= WEIR_PRIORITY;
-        if (!connection->registered) {
-                r = weir_register(registry, connection->fd, weir_ptr_token(connection), interest | WEIR_ONESHOT);
-                connection->registered = r >= 0;
-                return r;
+        if (first) {
+                r = weir_register(registry, connection->fd, token, interest | WEIR_ONESHOT | WEIR_HELD);
+                if (r < 0)
+                        return r;
+                connection->registered = true;
+                /* weir_trigger_all() finds a registration, or who has made it sees here why it was called. */
+                if (stage_of(service) != stage)
+                        return 1;
         }
+        r = weir_set_deadline(registry, connection->fd, connection->since + service->idle_timeout);
+        if (r < 0)
+                return r;
         if (!drained)
                 /* A fresh look finds it writable at once, and its turn comes after the others'. */
-                return weir_reregister(registry, connection->fd, weir_ptr_token(connection), interest | WEIR_ONESHOT);
+                return weir_reregister(registry, connection->fd, token, interest | WEIR_ONESHOT);
         return weir_rearm(registry, connection->fd, interest);
 }
 
-/* Lets the connection wait for what serve() said, until release() finds nothing more to do. As connection_serve(). */
-static bool let_go(struct connection *connection, struct service *service, weir_interest interest) {
-        for (;; interest = serve(connection, service)) {
-                if (!interest || await(connection, service->registry, interest) < 0)
-                        return false;
-                if (release(connection))
-                        return true;
-        }
-}
-
-bool connection_serve(struct connection *connection, struct service *service) {
-        return let_go(connection, service, serve(connection, service));
-}
-
-bool connection_expire(struct connection *connection, int64_t moment, struct service *service) {
+/* Nothing has come or gone for too long. Returns what the connection waits for now, as serve(). */
+static weir_interest expire(struct connection *connection, struct service *service) {
         struct http_response timeout = http_plain_status(408);
-        weir_interest interest = serve(connection, service);
 
-        /* Something had come, or gone, after all. */
-        if (!interest || !connection_is_older(connection, moment))
-                return let_go(connection, service, interest);
         if (!connection->partial || connection->output_end > 0 || connection->ending)
-                return false;
+                return 0;
         timeout.close = true;
         append(connection, &timeout);
-        stamp(connection, service->now);
-        return connection_serve(connection, service);
+        connection->since = weir_registry_moment(service->registry);
+        return serve(connection, service);
+}
+
+bool connection_serve(struct connection *connection, struct service *service, const struct weir_event *event) {
+        int64_t since = connection->since;
+        weir_interest interest;
+
+        if (weir_event_is_priority(event))
+                connection->urgent = true;
+        interest = serve(connection, service);
+        if (interest && weir_event_is_timeout(event) && connection->since == since)
+                interest = expire(connection, service);
+        while (interest) {
+                int r = await(connection, service, interest);
+
+                if (r <= 0)
+                        return r == 0;
+                interest = serve(connection, service);
+        }
+        return false;
 }

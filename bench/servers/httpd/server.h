@@ -1,40 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <weir/weir.h>
+#include <weir/crew.h>
 
-struct server;
+#include "connection.h"
 
-struct server_options {
-        uint16_t port;        /* 0: any free one */
-        unsigned threads;     /* at least 1 */
-        int64_t idle_timeout; /* nanoseconds, above 0 */
+struct server {
+        struct weir_poll *poll;
+        struct weir_crew *crew;
+        struct weir_waker *status; /* its deadline is when the status line is due */
+        struct weir_waker *grace;  /* and that of this one, when all ends that is in flight */
+        int listener, signals;
+        _Atomic(uint64_t) present; /* connections, and the listener; who takes the last one away stops the crew */
+        uint64_t told;             /* requests that the last status line counted */
+        struct service service;
 };
 
-/* For the status line: connections of now, and counts since the start. */
-struct server_figures {
-        uint64_t connections;
-        uint64_t requests;
-        uint64_t stale;
-        uint64_t wakes;
-};
+/* Listens on a port of the loopback address. Even if it fails server_close() must follow. 0 or a negative errno. */
+int server_open(struct server *server, uint16_t *port, int64_t idle_timeout);
 
-/* Listens on the loopback address. Errors: a negative errno, of bind(2) for instance; nothing is left. */
-int server_create(const struct server_options *options, struct server **ret_server);
+/* Serves with so many threads, the caller one of them, until SIGINT or SIGTERM has ended it. 0 or a negative errno. */
+int server_run(struct server *server, unsigned threads, bool show_status);
 
-/* Ends what still runs, waits for it, and frees everything. NULL is fine. */
-void server_destroy(struct server *server);
-
-/* The port it listens on. */
-uint16_t server_port(const struct server *server);
-
-/* To be woken, from a signal handler for instance, when the server shall finish what is in flight and end. */
-struct weir_waker *server_stopper(struct server *server);
-
-/* Starts the threads. Errors: a negative errno; server_destroy() is all that may follow. */
-int server_start(struct server *server);
-
-/* Sleeps about so long, or less if something happens. Returns whether the server has come to its end. */
-bool server_sleep(struct server *server, unsigned seconds);
-
-void server_get_figures(struct server *server, struct server_figures *ret_figures);
+void server_close(struct server *server);
