@@ -196,6 +196,12 @@ bool model_disarm_late(struct model *model, unsigned side, int number) {
         return reg->promised = true;
 }
 
+bool model_is_left(const struct model *model, unsigned side, int number) {
+        const struct model_registration *reg = &model->sides[side].registrations[number];
+
+        return reg->interest & WEIR_ONESHOT && reg->registered && !stands(model, reg, number);
+}
+
 int model_retoken(struct model *model, unsigned side, int number, weir_token token) {
         struct model_registration *reg = find(model, side, number);
 

@@ -107,6 +107,8 @@ int model_retoken(struct model *model, unsigned side, int number, weir_token tok
 int model_disarm(struct model *model, unsigned side, int number);
 /* A disarm that finds it armed no more, for a thread is just taking it: that may get nothing if the registration ends first. */
 bool model_disarm_late(struct model *model, unsigned side, int number);
+/* Whether a one-shot stands whose number leads to another file by now. */
+bool model_is_left(const struct model *model, unsigned side, int number);
 int model_deregister(struct model *model, unsigned side, int number);
 int model_set_deadline(struct model *model, unsigned side, int number, weir_time moment);
 int model_trigger(struct model *model, unsigned side, int number);
