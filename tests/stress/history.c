@@ -77,33 +77,44 @@ static size_t collect_records(struct round *round, unsigned n, struct record *re
         return count;
 }
 
-/* A next that hands out nothing may have taken a one-shot that then ended; of which object, nobody knows. */
-static void excuse_disarms(struct record *records, size_t count, const struct record *nothing, size_t n_nothing) {
+/* Those of calls that hand out, of all objects and of none. */
+static size_t collect_nexts(struct round *round, struct record *records) {
+        size_t count = 0;
+
+        for (unsigned i = 0; i < round->n_threads; i++)
+                for (size_t j = 0; j < round->actors[i].count; j++)
+                        if (round->actors[i].records[j].call.kind == KIND_NEXT)
+                                records[count++] = round->actors[i].records[j];
+        return count;
+}
+
+/* A next may have taken a one-shot that then ended, and gone on to what it handed out, if anything. */
+static void excuse_disarms(struct record *records, size_t count, const struct record *nexts, size_t n_nexts) {
         for (size_t i = 0; i < count; i++)
-                for (size_t j = 0; records[i].call.kind == KIND_DISARM && j < n_nothing; j++)
-                        if (nothing[j].thread != records[i].thread && nothing[j].begin <= records[i].end &&
-                            records[i].begin <= nothing[j].end)
+                for (size_t j = 0; records[i].call.kind == KIND_DISARM && j < n_nexts; j++)
+                        if (nexts[j].thread != records[i].thread && nexts[j].begin <= records[i].end &&
+                            records[i].begin <= nexts[j].end)
                                 records[i].call.excuses |= EXCUSE_TAKEN;
 }
 
 static void judge(struct round *round) {
-        size_t total = 0, n_nothing;
-        struct record *records, *nothing;
+        size_t total = 0, n_nexts;
+        struct record *records, *nexts;
 
         for (unsigned i = 0; i < round->n_threads; i++)
                 total += round->actors[i].count;
         records = malloc((total + 1) * sizeof(*records));
-        nothing = malloc((total + 1) * sizeof(*records));
+        nexts = malloc((total + 1) * sizeof(*records));
         assert_non_null(records);
-        assert_non_null(nothing);
-        n_nothing = collect_records(round, NO_OBJECT, nothing);
+        assert_non_null(nexts);
+        n_nexts = collect_nexts(round, nexts);
         for (unsigned n = 0; n < round->n_objects; n++) {
                 size_t count = collect_records(round, n, records);
 
-                excuse_disarms(records, count, nothing, n_nothing);
+                excuse_disarms(records, count, nexts, n_nexts);
                 judge_object(round, n, records, count);
         }
-        free(nothing);
+        free(nexts);
         free(records);
 }
 
