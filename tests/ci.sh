@@ -36,6 +36,9 @@ rows=(
   'dist       the release archive builds and passes elsewhere'
 )
 
+# The scenarios of the model are run with threads in row after row: a fifth of a second each does, where nothing else is said.
+export WEIR_MODEL_SECONDS=${WEIR_MODEL_SECONDS:-0.2}
+
 # What a checker must do without, and why: a pattern of test names for each.
 # A filter forbids calls that valgrind itself makes; pages are counted, of which valgrind takes some; a debugger is run, or a
 # program runs step by step, by the processor's trap flag;
