@@ -43,7 +43,7 @@ export WEIR_MODEL_SECONDS=${WEIR_MODEL_SECONDS:-0.2}
 # A filter forbids calls that valgrind itself makes; pages are counted, of which valgrind takes some; a debugger is run, or a
 # program runs step by step, by the processor's trap flag;
 # valgrind 3.19 does not know pidfd_open(2).
-valgrind_cannot='g08_no_system_call|pwait2|plug-ins|probes|sources / (child|refused)$|retoken_beside_an_older_batch'
+valgrind_cannot='no_system_call|pwait2|plug-ins|probes|sources / (child|refused)$|retoken_beside_an_older_batch'
 qemu_cannot='unit / sys$|fork' # qemu-user says it can wipe memory at fork (MADV_WIPEONFORK), and does not
 
 fail() {
