@@ -383,8 +383,7 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
                     (word & (SLOT_REGISTERED | SLOT_MODE)) != (SLOT_REGISTERED | SLOT_ONESHOT) ||
                     weir_core_is_nested(core)) {
                         r = rearm_slowly(core, fd, directions);
-                        WEIR_PROBE(4, rearm, core, fd, directions, r);
-                        return r;
+                        break;
                 }
                 next = (word & ~SLOT_DIRECTIONS) | armed_for(directions);
                 WEIR_YIELD();
@@ -394,8 +393,8 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
                  */
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_release,
                                                           memory_order_relaxed));
-        WEIR_PROBE(4, rearm, core, fd, directions, 0);
-        return 0;
+        WEIR_PROBE(4, rearm, core, fd, directions, r);
+        return r;
 }
 
 int weir_disarm(struct weir_registry *core, int fd) {
