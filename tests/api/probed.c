@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define FAR   (WEIR_NEVER - 1)
 #define COUNT 3 /* the first event of a batch goes another way than the second; the third goes stale */
 
 static struct weir_poll *poll;
@@ -88,6 +89,12 @@ static void pass_the_other_calls(void) {
         require(weir_rearm(registry, fd, WEIR_READABLE) == 0);
         printf("rearm %jd %d %u 0\n", (intmax_t)(intptr_t)registry, fd, WEIR_WRITABLE);
         require(weir_rearm(registry, fd, WEIR_WRITABLE) == 0);
+        printf("disarm %jd %d\n", (intmax_t)(intptr_t)registry, fd);
+        require(weir_disarm(registry, fd) == 1);
+        printf("set_deadline %jd %d %jd\n", (intmax_t)(intptr_t)registry, fd, (intmax_t)FAR);
+        require(weir_set_deadline(registry, fd, FAR) == 0);
+        printf("trigger %jd %d\n", (intmax_t)(intptr_t)registry, fd);
+        require(weir_trigger(registry, fd) == 0);
         describe("reregister", fd, 4, WEIR_PRIORITY, 0);
         require(weir_reregister(registry, fd, 4, WEIR_PRIORITY) == 0);
         deregister(fd);

@@ -26,6 +26,10 @@ sed -n '/^ \*   probe /,/^ \*$/p' "$header" | awk -F '  +' 'NF == 4 && NR > 1 {
 }' >"$directory/commands"
 echo "run >$directory/told" >>"$directory/commands"
 "$gdb" -nx -batch -x "$directory/commands" "$program" >"$directory/seen" 2>&1
+# A probe that is not in the program would leave its commands to the one before.
+if grep 'No probe matching' "$directory/seen"; then
+        exit 1
+fi
 names=$(awk '{ print $1 }' "$directory/told" | sort -u | paste -s -d '|')
 grep -E "^($names) " "$directory/seen" | diff "$directory/told" -
 echo "$(wc -l <"$directory/told") seen"
