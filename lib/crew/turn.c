@@ -102,6 +102,13 @@ void weir_turn_look_back(struct weir_crew *crew, const struct weir_member *me) {
                         rob(crew, &member->bag);
 }
 
+bool weir_turn_any_sleeps(const struct weir_crew *crew) {
+        /* relaxed: a hint; the pass decides whom to call */
+        uint64_t turn = atomic_load_explicit(&crew->words->turn, memory_order_relaxed);
+
+        return turn & TURN_SLEEPERS || !post_is(turn, TURN_VACANT);
+}
+
 bool weir_turn_must_look(const struct weir_crew *crew) {
         /* relaxed: who loaded its bag has passed the turn before; who mans the post later looks out itself */
         uint64_t turn = atomic_load_explicit(&crew->words->turn, memory_order_relaxed);

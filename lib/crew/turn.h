@@ -30,7 +30,7 @@
  *          +----- take ----- AWAKE <------------------ called ---------------------------- SLEEPS <----+
  *
  * A member sleeps only when another one has the turn. Who passes it on to nobody handles what it fetched and comes back for it;
- * it calls a sleeper to take the turn at once if it got as many events as it asked for (pace.h). So a crew with nothing to do
+ * it calls a sleeper to take the turn at once if it got a share of events or more (pace.h). So a crew with nothing to do
  * has one member in the poll and the others asleep; one with a little to do has one member that waits and handles in turn; and
  * one with much to do has as many awake as there is work for.
  *
@@ -92,6 +92,9 @@ bool weir_turn_take(struct weir_crew *crew, struct weir_member *me);
  * False: the bag was robbed while others were called.
  */
 bool weir_turn_pass(struct weir_crew *crew, struct weir_member *me, bool more, bool call);
+
+/* Whether another member sleeps. Threads: who has the turn. */
+bool weir_turn_any_sleeps(const struct weir_crew *crew);
 
 /* Whether who has the turn must look after the bags itself. Threads: who has the turn. */
 bool weir_turn_must_look(const struct weir_crew *crew);

@@ -30,16 +30,21 @@ static void fail(struct weir_crew *crew, int error) {
         weir_turn_end(crew, 0);
 }
 
-/* With the turn: how many events to ask for. */
-static unsigned limit_of(struct weir_crew *crew, struct weir_member *me, bool alone) {
+/* With the turn: for how many events another member is called. */
+static unsigned share_of(struct weir_crew *crew, struct weir_member *me, bool alone) {
         if (me->begun) {
                 weir_pace_note(&crew->pace, me->time, me->begun);
                 me->begun = 0;
         }
+        return alone ? PACE_MAX : weir_pace_share(&crew->pace);
+}
+
+/* With the turn: how many events to ask for. */
+static unsigned limit_of(struct weir_crew *crew, unsigned share) {
         /* relaxed: a number that need not be exact */
         if (atomic_load_explicit(&crew->words->returned, memory_order_relaxed))
                 return 1;
-        return alone ? PACE_MAX : weir_pace_limit(&crew->pace);
+        return weir_turn_any_sleeps(crew) ? share : weir_pace_busy(&crew->pace, share);
 }
 
 /* With the turn: waits for events. Returns how many there are; 0 at the end. */
@@ -72,7 +77,7 @@ static unsigned wait_for_events(struct weir_crew *crew, struct weir_member *me) 
 static int fetch(struct weir_crew *crew, struct weir_member *me) {
         struct weir_crew_words *words = crew->words;
         bool alone = weir_crew_is_alone(crew);
-        unsigned limit = limit_of(crew, me, alone), count, returned;
+        unsigned share = share_of(crew, me, alone), limit = limit_of(crew, share), count, returned;
         uint64_t fetched;
 
         if (limit != me->limit)
@@ -93,7 +98,7 @@ static int fetch(struct weir_crew *crew, struct weir_member *me) {
         if (returned)
                 atomic_fetch_sub_explicit(&words->returned, count < returned ? count : returned, memory_order_relaxed);
         weir_bag_set(&me->bag, BAG_HELD);
-        return weir_turn_pass(crew, me, count > 1, count >= limit) ? (int)count : 0;
+        return weir_turn_pass(crew, me, count > 1, count >= share || count >= limit) ? (int)count : 0;
 }
 
 /* Calls the function for each event that was fetched, until the end, or until the rest has been taken. Returns how many began. */

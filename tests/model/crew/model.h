@@ -207,8 +207,10 @@ static inline void model_begin(weir_crew_fn *fn, unsigned ready, unsigned limit)
         atomic_init(&model_crew.threads, MODEL_MEMBERS);
         /* As if all events so far had taken that long. */
         model_crew.pace.mean = 0;
-        while (weir_pace_limit(&model_crew.pace) > limit)
+        while (weir_pace_share(&model_crew.pace) > limit)
                 model_crew.pace.mean += PACE_ALONE;
+        if (limit == 1)
+                model_crew.pace.mean = PACE_BUSY * PACE_MAX;
         atomic_init(&model_crew.members, NULL);
         for (unsigned i = 0; i < MODEL_MEMBERS; ++i) {
                 struct weir_member *member = &model_members[i];
