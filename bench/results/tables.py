@@ -1,19 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes what was measured into the README, beside what was aimed at.
+"""Writes what was measured into two pages: all of it, beside what was aimed at, and a few figures for those who come first.
 
 tables.py DIRECTORY README
 
-It takes micro.json, owned.json and servers.json of the directory, see charts.py, and replaces what stands between the two
-markers. A target is met if the median is not above it, as measured, not as rounded; and for each size that is shown.
+It takes micro.json, owned.json and servers.json of the directory, see charts.py, and replaces what stands between two
+markers: all tables in README.md of the directory, the few figures in README. A target is met if the median is not above it,
+as measured, not as rounded; and for each size that is shown.
 """
 import json
-import os
 import pathlib
 import sys
 import textwrap
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+# What a reader of README is told of single calls: what it is called, what raw epoll does, and the cases whose costs add up.
+FIRST = (
+    ("an event handed out", "`epoll_wait` and a loop", ("dispatch",)),
+    ("a one-shot turn: event, read, armed again", "the same, armed by `EPOLL_CTL_MOD`", ("oneshot-short",)),
+    ("a connection registered and removed", "`EPOLL_CTL_ADD` and `DEL`", ("register", "deregister")),
+    ("a wake, while the poll is awake", "a write to an eventfd", ("wake",)),
+)
 
 # What a row is called, what raw epoll does meanwhile, and the name of the case, which knows its target.
 CASES = (
@@ -200,32 +208,59 @@ def servers(results):
     ) + aimed_at(results)
 
 
-# ---------------------------------------------------------------- the README
+# ---------------------------------------------------------------- the pages
 
 
-def section(directory, readme):
-    where = os.path.relpath(directory, readme.parent)
+def everything(directory):
     for source, pictures, tables in (
             ("micro.json", {"ratios.svg": "Ratios to raw epoll", "cost.svg": "Cost against the number of descriptors"}, micro),
             ("owned.json", {}, owned),
             ("servers.json", {"servers.svg": "Requests per second, and CPU time per request"}, servers)):
-        if not (directory / source).exists():
-            continue
-        results = json.loads((directory / source).read_text())
-        yield tables(results) + "".join(
-            f"\n![{title}]({where}/{name})\n" for name, title in pictures.items())
+        if (directory / source).exists():
+            results = json.loads((directory / source).read_text())
+            yield tables(results) + "".join(f"\n![{title}]({name})\n" for name, title in pictures.items())
+
+
+def first_rows(cases):
+    """Where a case has several sizes, the smallest."""
+    few = {}
+    for case in sorted(cases, key=lambda case: case["n"] or 0):
+        few.setdefault(case["name"], case)
+    for title, beside, names in FIRST:
+        if all(name in few for name in names):
+            raw = [few[name]["raw_ns"]["median"] for name in names]
+            weir = [few[name]["raw_ns"]["median"] * few[name]["weir"]["median"] for name in names]
+            yield row(title, f"{sum(weir):,.0f} ns", f"{sum(raw):,.0f} ns: {beside}")
+    if "memory" in few:
+        yield row("memory for each descriptor", f"{few['memory']['weir']['median']:.0f} bytes", "none of its own")
+
+
+def first(directory):
+    """For those who come first: single calls, and the server that has the most connections."""
+    single = json.loads((directory / "micro.json").read_text())
+    whole = json.loads((directory / "servers.json").read_text())
+    load = max(whole["loads"], key=lambda load: load["connections"])
+    served = [f"{load['servers'][name]['requests_per_s']['median']:,.0f}: {whole['servers'][name]['runs_on']}"
+              for name in load["servers"] if name != "weir"]
+    title = f"requests/s, an HTTP server with {whole['settings']['threads']} threads"
+    yield f"{machine(whole)}\n\n" + head("medians", "weir", "others", sides="lrl") + "".join(first_rows(single["cases"])) + row(
+        title, f"{load['servers']['weir']['requests_per_s']['median']:,.0f}", "; ".join(served))
+
+
+def write_between(page, parts):
+    text = page.read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        sys.exit(f"tables.py: {page} has not the two markers")
+    before, rest = text.split(BEGIN)
+    page.write_text(before + BEGIN + "\n" + "\n".join(parts) + END + rest.split(END)[1])
 
 
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     directory, readme = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
-    text = readme.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        sys.exit(f"tables.py: {readme} has not the two markers")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    readme.write_text(before + BEGIN + "\n" + "\n".join(section(directory, readme)) + END + after)
+    write_between(directory / "README.md", everything(directory))
+    write_between(readme, first(directory))
 
 
 main()

@@ -22,7 +22,7 @@ compile() {
 
 awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$root/README.md" >"$directory/readme.c"
 compile "$directory/readme.c" -o "$directory/readme"
-"$directory/readme"
+"$root/tests/e2e/readme.py" "$directory/readme"
 
 # The clock stands still for these: the seam is that of the tests.
 fuzz=$root/tests/fuzz
