@@ -170,6 +170,7 @@ row_readme() {
 
 row_gcc() {
         CC=gcc build_and_test gcc
+        meson test -C build-ci/gcc --no-rebuild --list 2>/dev/null | grep -q 'e2e / tls$' || fail 'the test of the server over TLS needs a package'
 }
 
 row_clang() {
