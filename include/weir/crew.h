@@ -71,7 +71,9 @@ WEIR_PUBLIC struct weir_registry *weir_crew_registry(struct weir_crew *crew);
 WEIR_PUBLIC int weir_crew_run(struct weir_crew *crew, unsigned threads);
 
 /*
- * Makes threads that work until the crew stops, and returns. They block all signals. May be called again for more, and inside fn.
+ * Makes threads that work until the crew stops, and returns. They block all signals, SIGPIPE, too, which on the
+ * thread of weir_crew_run() ends the process: send(2) with MSG_NOSIGNAL, or ignore it. May be called again for more, and inside
+ * fn.
  *   threads  as in weir_crew_run()
  * Returns 0 if it made at least one. Errors: -EAGAIN, -ENOMEM none could be made; -ECANCELED the crew was stopped; -EBUSY a
  * thread waits on the poll by itself; -EINVAL, -ECHILD, -ESHUTDOWN.

@@ -98,8 +98,9 @@ WEIR_PUBLIC int weir_stream_listen(const struct weir_address *address, unsigned 
  *   ret_peer  the address of the other end, or NULL
  * Ownership: the caller closes the descriptor. Returns the descriptor.
  * Errors: -EAGAIN none is waiting; -ECONNABORTED it is gone already: go on; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM: it is
- * still waiting, and an edge-triggered listener gets no new event for it; -EBADF, -ENOTSOCK, -EINVAL, -EOPNOTSUPP it is no
- * listening socket; -EPERM a firewall forbids it. Others are errors of the network that the connection has met: go on.
+ * still waiting, and an edge-triggered listener gets no new event for it: set a deadline of the listener, and try again then;
+ * -EBADF, -ENOTSOCK, -EINVAL, -EOPNOTSUPP it is no listening socket; -EPERM a firewall forbids it. Others are errors of the
+ * network that the connection has met: go on.
  */
 WEIR_PUBLIC int weir_stream_accept(int listener, struct weir_address *ret_peer);
 

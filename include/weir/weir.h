@@ -75,8 +75,9 @@
  *   terminals  which give a line at a time; and other devices
  *   TLS        records. For SSL_read(), which is no read(2), it is SSL_ERROR_WANT_READ; recv(2) with TLS in the kernel
  *              gives one record
- * Who takes exactly one thing, a record or a connection, and leaves the rest has drained nothing, and asks the kernel: by
- * weir_reregister(), which makes an event if there is more; or by poll(2) with a timeout of 0, and rearms if that says no.
+ * Who takes exactly one thing, a datagram or a connection, and leaves the rest has drained nothing, and asks the kernel: by
+ * weir_reregister(), which makes an event if there is more; or by poll(2) with a timeout of 0, and rearms if that says no. Of
+ * what lies in an SSL object the kernel knows nothing: trigger it, and rearm without a direction.
  *
  * Closing: deregister a descriptor before close(2); or after it, before its number is registered anew. If neither is done,
  * the registration stands until its number is registered anew, which works.
@@ -201,7 +202,7 @@ WEIR_PUBLIC void *weir_token_ptr(weir_token token);
 /* ---------------------------------------------------------------- poll */
 
 /*
- * Makes a poll: an epoll set and an eventfd, both close-on-exec.
+ * Makes a poll: an epoll set and an eventfd, both close-on-exec. After daemon(3), which forks.
  * Ownership: the caller destroys *ret_poll. Errors: -EINVAL, -EMFILE, -ENFILE, -ENOSPC, -ENOMEM: nothing is left.
  */
 WEIR_PUBLIC int weir_poll_create(struct weir_poll **ret_poll);
@@ -334,8 +335,9 @@ WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
  *             comes before its first weir_rearm(), which brings what is ready by then. So there is time to make the rest
  * The first registration of a descriptor number may allocate, later ones never do.
  * Errors: -EBADF fd is not open; -EEXIST it is registered here already, and that registration is untouched; -EPERM it
- * cannot be polled (a regular file); -EINVAL also for the poll's own descriptor and for a number of 2^26 or more; -ELOOP
- * too deep a nesting of epoll sets; -ENOSPC the user's limit of watches (/proc/sys/fs/epoll/max_user_watches); -ENOMEM.
+ * cannot be polled (a regular file), is always ready, and is read there and then; -EINVAL also for the poll's own descriptor and
+ * for a number of 2^26 or more; -ELOOP too deep a nesting of epoll sets; -ENOSPC the user's limit of watches
+ * (/proc/sys/fs/epoll/max_user_watches); -ENOMEM.
  */
 WEIR_PUBLIC int weir_register(struct weir_registry *registry, int fd, weir_token token, weir_interest interest);
 
@@ -486,7 +488,8 @@ struct weir_deferred {
  *         disabled; it may call anything, and returns: it is not left by pthread_exit(3), longjmp(3) or an exception. What it
  *         defers on the same poll runs after it, not nested, and on its thread if nothing is to be waited for by then; several
  *         of these may wait for each other's batches. If a wait closed the batch, nobody else can wait until fn returns
- * Call it without locks that fn takes. Never fails, allocates or blocks. In a forked child fn runs at once.
+ * Call it without locks that fn takes. Never fails, allocates or blocks. In a forked child fn runs at once. A handler that does
+ * not return holds fn up: where fn closes a socket, shutdown(2) before lets the peer see the end at once.
  * Ordering: what the caller did before, and what any thread did with those batches before closing them, is visible to fn.
  */
 WEIR_PUBLIC void weir_defer(struct weir_registry *registry, struct weir_deferred *node,
@@ -513,7 +516,7 @@ WEIR_PUBLIC bool weir_epoch_passed(struct weir_registry *registry, weir_epoch ep
 
 /*
  * Makes room for a batch. It may be used with one poll after another.
- *   capacity  how many events a batch holds at most; at least 1
+ *   capacity  how many events a batch holds at most; at least 1, which is right where a thread may block with the rest unread
  * Ownership: the caller destroys *ret_events. Errors: -EINVAL also for a capacity that epoll_wait(2) refuses; -ENOMEM.
  */
 WEIR_PUBLIC int weir_events_create(unsigned capacity, struct weir_events **ret_events);
@@ -522,7 +525,8 @@ WEIR_PUBLIC int weir_events_create(unsigned capacity, struct weir_events **ret_e
 WEIR_PUBLIC void weir_events_destroy(struct weir_events *events);
 
 /*
- * Takes the next event of the batch. False when there is none left, none is open, or the poll is destroyed.
+ * Takes the next event of the batch. False when there is none left, none is open, or the poll is destroyed. It runs no deferred
+ * function, so it may be called under a lock, also under the one under which others deregister: see weir(7).
  * Threads: one at a time; the batch may be handed to another thread, which owns it from its first call of this on.
  */
 WEIR_PUBLIC bool weir_events_next(struct weir_events *events, struct weir_event *ret_event);
