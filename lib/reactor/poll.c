@@ -71,6 +71,13 @@ static void set_entry(struct epoll_event *entry, uint32_t events, uint64_t data)
         entry->data.u64 = data;
 }
 
+/* A deadline that was moved, or is gone, ends no wait: takes the bit of such a timeout out. */
+static void settle(struct weir_registry *core, struct weir_slot *slot) {
+        /* relaxed: a hint */
+        if (atomic_load_explicit(&slot->word, memory_order_relaxed) & SLOT_TIMEOUT)
+                weir_deadline_settle(core, slot);
+}
+
 /* Fills entries from a list, as long as there is room. Returns how many. */
 static unsigned fill_from(struct weir_registry *core, struct weir_ready_list *list, struct epoll_event *entries,
                           unsigned capacity) {
@@ -80,9 +87,7 @@ static unsigned fill_from(struct weir_registry *core, struct weir_ready_list *li
                 struct weir_slot *slot = weir_ready_list_pop(list);
                 uint64_t data;
 
-                /* A deadline that was moved ends no wait. relaxed: a hint */
-                if (atomic_load_explicit(&slot->word, memory_order_relaxed) & SLOT_TIMEOUT)
-                        weir_deadline_settle(core, slot);
+                settle(core, slot);
                 data = weir_slot_unlink(slot); /* from here on it may be linked again */
 
                 if (data)
@@ -134,6 +139,7 @@ static bool stands(struct weir_poll *poll, struct epoll_event *entry, struct fin
 
         if (!slot)
                 return false;
+        settle(&poll->core, slot);
         verdict = weir_slot_peek(slot, data, entry->events);
         switch (verdict) {
         case WEIR_STANDS:
