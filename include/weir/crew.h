@@ -58,7 +58,10 @@ typedef void weir_crew_fn(struct weir_crew *crew, const struct weir_event *event
  */
 WEIR_PUBLIC int weir_crew_create(struct weir_poll *poll, weir_crew_fn *fn, void *data, struct weir_crew **ret_crew);
 
-/* The registry of the crew's poll. Ownership: borrowed, valid until weir_crew_destroy(), also after the end of the poll. NULL for NULL. */
+/*
+ * The registry of the crew's poll. Ownership: borrowed, valid until weir_crew_destroy(), also after the end of the poll. NULL for
+ * NULL.
+ */
 WEIR_PUBLIC struct weir_registry *weir_crew_registry(struct weir_crew *crew);
 
 /*
@@ -71,9 +74,8 @@ WEIR_PUBLIC struct weir_registry *weir_crew_registry(struct weir_crew *crew);
 WEIR_PUBLIC int weir_crew_run(struct weir_crew *crew, unsigned threads);
 
 /*
- * Makes threads that work until the crew stops, and returns. They block all signals, SIGPIPE, too, which on the
- * thread of weir_crew_run() ends the process: send(2) with MSG_NOSIGNAL, or ignore it. May be called again for more, and inside
- * fn.
+ * Makes threads that work until the crew stops, and returns. May be called again for more, and inside fn. They block all signals.
+ * The thread that calls weir_crew_run() does not, so there SIGPIPE ends the process: send(2) with MSG_NOSIGNAL, or ignore it.
  *   threads  as in weir_crew_run()
  * Returns 0 if it made at least one. Errors: -EAGAIN, -ENOMEM none could be made; -ECANCELED the crew was stopped; -EBUSY a
  * thread waits on the poll by itself; -EINVAL, -ECHILD, -ESHUTDOWN.

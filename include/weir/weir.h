@@ -14,9 +14,9 @@
  *   Errors     Looked for in this order: -EINVAL (a null or bad argument), -ECHILD (this process was forked from the
  *              one that made the poll), -ESHUTDOWN (the poll is destroyed), then the state of the descriptor.
  *   Threads    Any thread, at any time, against every other call. Calls about one descriptor take effect one at a time.
- *   Signals    Only weir_waker_wake(), weir_poll_interrupt() and weir_role_interrupt() may be called from a signal handler. A
- *              handler does not leave a call of the library by siglongjmp(3), least of all a wait: nobody could wait on the
- *              poll any more.
+ *   Signals    Of these calls only weir_waker_wake(), weir_poll_interrupt() and weir_role_interrupt() may be called from a signal
+ *              handler; of <weir/crew.h>, weir_crew_stop(). A handler does not leave a call of the library by siglongjmp(3), least
+ *              of all a wait: nobody could wait on the poll any more.
  *   Cancel     No call is a cancellation point, and deferred functions run with cancellation disabled.
  *   Blocking   Never, except the waits and weir_synchronize(). A call about a descriptor waits for another call
  *              about the same descriptor, no longer than that one's epoll_ctl(2) takes; so, too, for the waiter while it
@@ -30,8 +30,9 @@
  *   System     Linux. For those who filter system calls, the library makes these: epoll_create1, epoll_ctl, epoll_wait (or
  *              epoll_pwait, where that is the only one), epoll_pwait2, eventfd2, read, write, close, dup3, fcntl, openat
  *              (of a file below /proc/thread-self/fdinfo, see Closing), futex, mmap, mremap, munmap, madvise, getpid, ppoll,
- *              timerfd_create and timerfd_settime (for weir_poll_fd()), clock_gettime, and what malloc(3) makes; of futex and ppoll those with 64 bits of seconds, where there are
- *              two. epoll_pwait2 may be refused, with ENOSYS or EPERM: then timeouts are rounded up to milliseconds.
+ *              timerfd_create and timerfd_settime (for weir_poll_fd()), clock_gettime, and what malloc(3) makes; of futex and
+ *              ppoll those with 64 bits of seconds, where there are two. epoll_pwait2 may be refused, with ENOSYS or EPERM: then
+ *              timeouts are rounded up to milliseconds.
  *   Tools      ThreadSanitizer wants the library built with it, or it reports races that are none. LeakSanitizer does not see
  *              pointers in tokens: what nothing else points to counts as leaked when the program ends.
  *
@@ -202,7 +203,7 @@ WEIR_PUBLIC void *weir_token_ptr(weir_token token);
 /* ---------------------------------------------------------------- poll */
 
 /*
- * Makes a poll: an epoll set and an eventfd, both close-on-exec. After daemon(3), which forks.
+ * Makes a poll: an epoll set and an eventfd, both close-on-exec. A daemon makes it after daemon(3), which forks.
  * Ownership: the caller destroys *ret_poll. Errors: -EINVAL, -EMFILE, -ENFILE, -ENOSPC, -ENOMEM: nothing is left.
  */
 WEIR_PUBLIC int weir_poll_create(struct weir_poll **ret_poll);
