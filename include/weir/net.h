@@ -76,16 +76,21 @@ WEIR_PUBLIC int weir_address_format(const struct weir_address *address, char *bu
 
 /* ---------------------------------------------------------------- streams */
 
+/* What is said of a socket before it gets an address. Each call names those that it takes. */
 #define WEIR_REUSE_PORT 0x1u /* SO_REUSEPORT: several sockets bind the same address and share what arrives */
+#define WEIR_REUSE_ADDRESS \
+        0x2u /* SO_REUSEADDR: the address is free, though it was in use a moment ago or, of datagrams, is */
+#define WEIR_ONLY_IPV6 0x4u /* IPV6_V6ONLY: "[::]" takes no IPv4, so that another socket can listen on "0.0.0.0" */
+#define WEIR_SEQPACKET 0x8u /* SOCK_SEQPACKET, of Unix sockets alone: a connection that keeps messages apart */
 
 /*
  * Makes a socket that listens, with SO_REUSEADDR and as long a queue as the system allows (net.core.somaxconn). A second
  * listen(2) changes the length of the queue.
  *   address  port 0 lets the system choose, and so does the family AF_UNIX alone
- *   flags    0 or WEIR_REUSE_PORT
+ *   flags    0, WEIR_REUSE_PORT, WEIR_ONLY_IPV6 with an IPv6 address, or WEIR_SEQPACKET with a Unix address
  * Ownership: the caller closes the descriptor. Returns the descriptor.
- * Errors: -EINVAL also for unknown flags, WEIR_REUSE_PORT with a Unix address, a length that is not one of its family, and
- * a link-local address without its interface; -EADDRINUSE the address is taken, or the file exists, be it of a socket long
+ * Errors: -EINVAL also for other flags, for one that does not go with the family, WEIR_REUSE_PORT with a Unix address
+ * among them, a length that is not one of its family, and a link-local address without its interface; -EADDRINUSE the address is taken, or the file exists, be it of a socket long
  * closed; -EADDRNOTAVAIL no address of this machine; -EACCES, -EPERM a port or a directory that this user may not use;
  * -ENOENT, -ENOTDIR, -ELOOP, -EROFS about the path; -ENODEV no such interface; -EAFNOSUPPORT, -EOPNOTSUPP,
  * -EPROTONOSUPPORT, -ESOCKTNOSUPPORT the family has no such sockets; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM.
@@ -118,6 +123,19 @@ WEIR_PUBLIC int weir_stream_accept(int listener, struct weir_address *ret_peer);
 WEIR_PUBLIC int weir_stream_connect(const struct weir_address *address);
 
 /*
+ * Makes a socket and begins to connect it, as weir_stream_connect() does, with what must be said before.
+ *   address  of the peer
+ *   local    the address of its own, of the same family: port 0 lets the system choose, anew for each peer. NULL: any
+ *   flags    0, WEIR_SEQPACKET with Unix addresses, or, with a local address of another family, WEIR_REUSE_ADDRESS and
+ *            WEIR_REUSE_PORT. A port that is named can be used for one peer after another with WEIR_REUSE_ADDRESS alone
+ * Ownership: the caller closes the descriptor. Returns the descriptor, be it connected already or not.
+ * Errors: those of weir_stream_connect(); -EINVAL also for other flags, for one that does not go with the family or has no
+ * local address to be of, and for addresses of two families; about the local address, those of weir_stream_listen().
+ */
+WEIR_PUBLIC int weir_stream_connect_from(const struct weir_address *address, const struct weir_address *local,
+                                         unsigned flags);
+
+/*
  * Finishes a connect: takes the error of the socket (SO_ERROR), then asks for its peer. 0 says that it is connected.
  *   ret_peer  the address of the other end, or NULL
  * Errors: -ENOTCONN not decided yet, the event was spurious: wait for the next one, after weir_rearm() if one-shot;
@@ -138,7 +156,8 @@ WEIR_PUBLIC int weir_stream_pair(int ret_fds[2]);
 /*
  * Makes a datagram socket with an address of its own. connect(2) gives it a peer.
  *   address  port 0 lets the system choose, and so does the family AF_UNIX alone
- *   flags    0 or WEIR_REUSE_PORT
+ *   flags    0, WEIR_REUSE_PORT, or WEIR_REUSE_ADDRESS, as those who receive a multicast group on one machine must; with an
+ *            IPv6 address WEIR_ONLY_IPV6
  * Ownership: the caller closes the descriptor. Returns the descriptor. Errors: those of weir_stream_listen().
  */
 WEIR_PUBLIC int weir_datagram_bind(const struct weir_address *address, unsigned flags);

@@ -81,6 +81,19 @@ WEIR_PUBLIC int weir_timer_set_at(struct weir_timer *timer, const struct timespe
                                   const struct timespec *period);
 
 /*
+ * As weir_timer_set_at(), but the timer expires, too, when somebody sets its clock, be it the time server that makes it jump:
+ * then weir_timer_read() gets -ECANCELED, and what the moment was computed from no longer holds. For "at three in the morning".
+ * Set it anew after that, for an expiration that came with it is forgotten.
+ *   timer   initialised, of CLOCK_REALTIME or CLOCK_REALTIME_ALARM: no other clock is set
+ *   moment  of the timer's clock, as clock_gettime(2) tells it
+ *   period  from one expiration to the next; NULL for one alone. Not {0, 0}
+ * Errors: those of weir_timer_set(), -EINVAL; -ECANCELED the clock was set since the timer was set this way before, and no read
+ * has told that: this does. The timer is set all the same.
+ */
+WEIR_PUBLIC int weir_timer_set_at_or_jump(struct weir_timer *timer, const struct timespec *moment,
+                                          const struct timespec *period);
+
+/*
  * Stops a timer. Expirations that were not read are forgotten, and the timer is not readable after the return.
  *   timer  initialised
  * Errors: -EINVAL.
@@ -91,7 +104,7 @@ WEIR_PUBLIC int weir_timer_disarm(struct weir_timer *timer);
  * Takes the expirations of a timer.
  *   timer            initialised
  *   ret_expirations  how many there were since it was set or last read; more than 1 if a period was missed
- * Errors: -EINVAL; -EAGAIN none.
+ * Errors: -EINVAL; -EAGAIN none; -ECANCELED of one that weir_timer_set_at_or_jump() has set: the clock was. That is told once.
  */
 WEIR_PUBLIC int weir_timer_read(struct weir_timer *timer, uint64_t *ret_expirations);
 
@@ -152,6 +165,17 @@ struct weir_child {
  * for already; -ENOSYS the kernel is older than Linux 5.4, or a filter forbids it; -EMFILE, -ENFILE, -ENODEV, -ENOMEM.
  */
 WEIR_PUBLIC int weir_child_init(pid_t pid, struct weir_child *ret_child);
+
+/*
+ * The same by a pidfd that one has, of clone(2) with CLONE_PIDFD, pidfd_open(2) or a library that starts children.
+ *   pidfd      of a child of this process that was not waited for. From the return of 0 on it is the source's, and closed by
+ *              weir_child_deinit(); else it stays the caller's
+ *   ret_child  the source
+ * Ownership: the caller ends it by weir_child_deinit().
+ * Errors: -EINVAL; -EBADF it is not open, or no pidfd; -ECHILD no child of this process, or waited for already; -ENOSYS the kernel
+ * is older than Linux 5.4, or a filter forbids it.
+ */
+WEIR_PUBLIC int weir_child_init_pidfd(int pidfd, struct weir_child *ret_child);
 
 /*
  * Waits for the child (waitid(2)) if it has exited, so that no zombie is left. The descriptor stays readable after it.

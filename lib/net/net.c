@@ -56,21 +56,38 @@ static void net_give_peer(struct weir_address *ret_peer, const union weir_sockad
 
 /* ---------------------------------------------------------------- making sockets with an address */
 
-static int net_bind(const struct weir_address *address, unsigned flags, int type, bool reuse_address) {
-        int on = 1, fd;
+/* Beside the flags of the header: IP_BIND_ADDRESS_NO_PORT, for a port that only connect(2) needs. One is free for each peer then. */
+#define NET_LATE_PORT 0x100u
 
-        if (flags & ~WEIR_REUSE_PORT)
-                return -EINVAL;
-        if (net_is_address(address) && address->sa.any.sa_family == AF_UNIX && flags)
-                return -EINVAL;
-        fd = net_socket(address, type);
+/* Whether all of the flags are among those of the call, and go with the family. */
+static bool net_may_have(const struct weir_address *address, unsigned flags, unsigned of_call) {
+        bool local = net_is_address(address) && address->sa.any.sa_family == AF_UNIX;
+        bool ipv6 = net_is_address(address) && address->sa.any.sa_family == AF_INET6;
+
+        if (flags & ~of_call || (flags & WEIR_ONLY_IPV6 && !ipv6))
+                return false;
+        return !(flags & (local ? WEIR_REUSE_PORT | WEIR_REUSE_ADDRESS : WEIR_SEQPACKET));
+}
+
+static bool net_set(int fd, bool wanted, int level, int option) {
+        int on = 1;
+
+        return !wanted || setsockopt(fd, level, option, &on, sizeof on) == 0;
+}
+
+/* A socket with an address of its own, or a negative errno. */
+static int net_bind(const struct weir_address *address, unsigned flags, int type) {
+        int fd = net_socket(address, flags & WEIR_SEQPACKET ? SOCK_SEQPACKET : type);
+
         if (fd < 0)
                 return fd;
-        if (reuse_address && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        if (!net_set(fd, flags & WEIR_REUSE_ADDRESS, SOL_SOCKET, SO_REUSEADDR) ||
+            !net_set(fd, flags & WEIR_REUSE_PORT, SOL_SOCKET, SO_REUSEPORT) ||
+            !net_set(fd, flags & WEIR_ONLY_IPV6, IPPROTO_IPV6, IPV6_V6ONLY) ||
+            !net_set(fd, flags & NET_LATE_PORT, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) ||
+            bind(fd, &address->sa.any, address->length) < 0)
                 return net_give_up(fd);
-        if (flags & WEIR_REUSE_PORT && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
-                return net_give_up(fd);
-        return bind(fd, &address->sa.any, address->length) < 0 ? net_give_up(fd) : fd;
+        return fd;
 }
 
 static int net_connect(const struct weir_address *address, int type) {
@@ -82,8 +99,11 @@ static int net_connect(const struct weir_address *address, int type) {
 }
 
 int weir_stream_listen(const struct weir_address *address, unsigned flags) {
-        int fd = net_bind(address, flags, SOCK_STREAM, true);
+        int fd;
 
+        if (!net_may_have(address, flags, WEIR_REUSE_PORT | WEIR_ONLY_IPV6 | WEIR_SEQPACKET))
+                return -EINVAL;
+        fd = net_bind(address, flags | WEIR_REUSE_ADDRESS, SOCK_STREAM);
         /* The kernel cuts the length to what the system allows. */
         if (fd >= 0 && listen(fd, INT_MAX) < 0) {
                 int r = net_give_up(fd);
@@ -98,9 +118,31 @@ int weir_stream_connect(const struct weir_address *address) {
         return net_connect(address, SOCK_STREAM);
 }
 
-/* Without SO_REUSEADDR, by which another program of this user could take an address that is in use. */
+int weir_stream_connect_from(const struct weir_address *address, const struct weir_address *local, unsigned flags) {
+        unsigned of_call = local ? WEIR_REUSE_PORT | WEIR_REUSE_ADDRESS | WEIR_SEQPACKET : WEIR_SEQPACKET;
+        int fd;
+
+        if (!net_is_address(address) || !net_may_have(address, flags, of_call))
+                return -EINVAL;
+        if (!local)
+                return net_connect(address, flags & WEIR_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM);
+        if (!net_is_address(local) || local->sa.any.sa_family != address->sa.any.sa_family)
+                return -EINVAL;
+        fd = net_bind(local, local->sa.any.sa_family == AF_UNIX ? flags : flags | NET_LATE_PORT, SOCK_STREAM);
+        if (fd >= 0 && connect(fd, &address->sa.any, address->length) < 0 && errno != EINPROGRESS) {
+                int r = net_give_up(fd);
+
+                net_unlink(local);
+                return r;
+        }
+        return fd;
+}
+
+/* SO_REUSEADDR is the caller's choice: by that another program of this user can take an address that is in use. */
 int weir_datagram_bind(const struct weir_address *address, unsigned flags) {
-        return net_bind(address, flags, SOCK_DGRAM, false);
+        if (!net_may_have(address, flags, WEIR_REUSE_PORT | WEIR_REUSE_ADDRESS | WEIR_ONLY_IPV6))
+                return -EINVAL;
+        return net_bind(address, flags, SOCK_DGRAM);
 }
 
 int weir_datagram_connect(const struct weir_address *address) {

@@ -30,9 +30,33 @@ static int error_of(int error) {
         return error == EPERM ? -ENOSYS : -error;
 }
 
-int weir_child_init(pid_t pid, struct weir_child *ret_child) {
+/* Whether the pidfd is one that this process can wait for: 0 or a negative errno. */
+static int check_pidfd(int pidfd) {
         siginfo_t info;
-        int fd;
+
+        /* The kernel calls that a bad argument, as it does P_PIDFD where it does not know it. */
+        if (pidfd < 0)
+                return -EBADF;
+        if (waitid(WAIT_BY_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+                return 0;
+        /* Linux 5.3 makes the descriptor and cannot wait for it. */
+        return errno == EINVAL ? -ENOSYS : error_of(errno);
+}
+
+int weir_child_init_pidfd(int pidfd, struct weir_child *ret_child) {
+        int r;
+
+        if (!ret_child)
+                return -EINVAL;
+        r = check_pidfd(pidfd);
+        if (r < 0)
+                return r;
+        *ret_child = (struct weir_child){ { &weir_descriptor_ops }, pidfd };
+        return 0;
+}
+
+int weir_child_init(pid_t pid, struct weir_child *ret_child) {
+        int fd, r;
 
         if (!ret_child)
                 return -EINVAL;
@@ -40,15 +64,10 @@ int weir_child_init(pid_t pid, struct weir_child *ret_child) {
         fd = (int)syscall(SYS_pidfd_open, pid, 0u);
         if (fd < 0)
                 return error_of(errno);
-        if (waitid(WAIT_BY_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
-                int error = errno;
-
+        r = weir_child_init_pidfd(fd, ret_child);
+        if (r < 0)
                 close(fd);
-                /* Linux 5.3 makes the descriptor and cannot wait for it. */
-                return error == EINVAL ? -ENOSYS : error_of(error);
-        }
-        *ret_child = (struct weir_child){ { &weir_descriptor_ops }, fd };
-        return 0;
+        return r;
 }
 
 int weir_child_read(struct weir_child *child, siginfo_t *ret_info) {

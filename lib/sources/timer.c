@@ -49,6 +49,10 @@ int weir_timer_set_at(struct weir_timer *timer, const struct timespec *moment, c
         return set_timer(timer, TFD_TIMER_ABSTIME, moment, period);
 }
 
+int weir_timer_set_at_or_jump(struct weir_timer *timer, const struct timespec *moment, const struct timespec *period) {
+        return set_timer(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, moment, period);
+}
+
 int weir_timer_disarm(struct weir_timer *timer) {
         static const struct itimerspec never;
 

@@ -38,7 +38,7 @@ WRAP(setsockopt, (int fd, int level, int name, const void *value, socklen_t leng
 WRAP(socket, (int domain, int type, int protocol), (domain, type, protocol))
 WRAP(socketpair, (int domain, int type, int protocol, int fds[2]), (domain, type, protocol, fds))
 
-static struct weir_address loopback;
+static struct weir_address loopback, loopback6;
 
 /* What the calls work on, made before anything is refused. */
 static int listener, connected;
@@ -55,6 +55,14 @@ static int call_stream_accept(void) {
 
 static int call_stream_connect(void) {
         return weir_stream_connect(&listening);
+}
+
+static int call_only_ipv6(void) {
+        return weir_datagram_bind(&loopback6, WEIR_ONLY_IPV6);
+}
+
+static int call_connect_from(void) {
+        return weir_stream_connect_from(&listening, &loopback, WEIR_REUSE_ADDRESS | WEIR_REUSE_PORT);
 }
 
 static int call_stream_finish(void) {
@@ -117,6 +125,7 @@ static void every_step_of_a_maker(int (*call)(void), unsigned steps) {
 
 static void prepare(void) {
         assert_int_equal(weir_address_parse("127.0.0.1:0", &loopback), 0);
+        assert_int_equal(weir_address_parse("[::1]:0", &loopback6), 0);
         listener = weir_stream_listen(&loopback, 0);
         assert_true(listener >= 0);
         listening.length = sizeof listening.sa;
@@ -137,6 +146,8 @@ static void every_refused_step_closes_what_was_opened(void **state) {
         every_step_of_a_maker(call_stream_listen, 5); /* socket, two options, bind, listen */
         every_step_of_a_maker(call_stream_accept, 1);
         every_step_of_a_maker(call_stream_connect, 2);
+        every_step_of_a_maker(call_connect_from, 6); /* socket, three options, bind, connect */
+        every_step_of_a_maker(call_only_ipv6, 3);
         every_step(call_stream_finish, 2);
         every_step_of_a_maker(call_datagram_bind, 3);
         loopback.sa.in.sin_port = htons(9);

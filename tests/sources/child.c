@@ -3,10 +3,15 @@
 #include "support.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <weir/sources.h>
 
 #define CHILD 7
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
 
 /* A child that exits with the status when its pipe is closed. */
 struct started {
@@ -129,6 +134,50 @@ static void several_children_are_told_apart(void **state) {
         }
 }
 
+static void a_pidfd_that_one_has_becomes_a_source(void **state) {
+        struct fixture *fx = *state;
+        struct started started = start(6);
+        int pidfd = (int)syscall(SYS_pidfd_open, started.pid, 0u);
+        struct weir_child child;
+        siginfo_t info;
+
+        assert_true(pidfd >= 0);
+        assert_int_equal(weir_child_init_pidfd(pidfd, &child), 0);
+        assert_int_equal(child.fd, pidfd);
+        watch(fx, &child, CHILD, WEIR_READABLE);
+        assert_int_equal(weir_child_read(&child, &info), -EAGAIN);
+        let_go(&started);
+        expect_one(fx, CHILD);
+        assert_int_equal(weir_child_read(&child, &info), 0);
+        assert_int_equal(info.si_status, 6);
+        end(fx, &child);
+        assert_int_equal(fcntl(pidfd, F_GETFD), -1);
+}
+
+static void a_descriptor_that_is_no_pidfd_of_a_child_is_refused(void **state) {
+        struct started started = start(0);
+        int pidfd = (int)syscall(SYS_pidfd_open, started.pid, 0u), own = (int)syscall(SYS_pidfd_open, getpid(), 0u);
+        struct weir_child child = { .fd = -7 };
+        int fds[2];
+
+        (void)state;
+        make_pipe(fds);
+        assert_int_equal(weir_child_init_pidfd(pidfd, NULL), -EINVAL);
+        assert_int_equal(weir_child_init_pidfd(-1, &child), -EBADF);
+        assert_int_equal(weir_child_init_pidfd(lowest_free_descriptor(), &child), -EBADF);
+        assert_int_equal(weir_child_init_pidfd(fds[0], &child), -EBADF);
+        assert_int_equal(weir_child_init_pidfd(own, &child), -ECHILD);
+        let_go(&started);
+        assert_int_equal(waitpid(started.pid, NULL, 0), started.pid);
+        assert_int_equal(weir_child_init_pidfd(pidfd, &child), -ECHILD);
+        assert_null(child.source.ops);
+        assert_int_equal(child.fd, -7);
+        assert_true(fcntl(pidfd, F_GETFD) >= 0);
+        close(own);
+        close(pidfd);
+        close_pair(fds);
+}
+
 static void a_one_shot_speaks_once(void **state) {
         struct fixture *fx = *state;
         struct started started = start(0);
@@ -242,6 +291,8 @@ int main(void) {
                 CASE(a_killed_child_is_read_with_its_signal),
                 CASE(a_child_may_have_exited_before),
                 CASE(several_children_are_told_apart),
+                CASE(a_pidfd_that_one_has_becomes_a_source),
+                CASE(a_descriptor_that_is_no_pidfd_of_a_child_is_refused),
                 CASE(a_one_shot_speaks_once),
                 CASE(deinit_neither_kills_nor_waits),
                 CASE(one_that_somebody_waited_for_gets_echild),

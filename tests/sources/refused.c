@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <weir/sources.h>
 
@@ -36,6 +37,26 @@ WRAP(inotify_init1, (int flags), (flags))
 WRAP(signalfd, (int fd, const sigset_t *set, int flags), (fd, set, flags))
 WRAP(timerfd_create, (clockid_t clock, int flags), (clock, flags))
 WRAP(waitid, (idtype_t type, id_t id, siginfo_t *info, int options), (type, id, info, options))
+
+/* The flags of the last timer that was set. */
+static int flags_set;
+
+ssize_t __real_read(int fd, void *buffer, size_t size);
+ssize_t __wrap_read(int fd, void *buffer, size_t size);
+int __real_timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimerspec *former);
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimerspec *former);
+
+ssize_t __wrap_read(int fd, void *buffer, size_t size) {
+        return refuses("read") ? -1 : __real_read(fd, buffer, size);
+}
+
+/* As the kernel does it: the timer is set even so. */
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimerspec *former) {
+        int r = __real_timerfd_settime(fd, flags, value, former);
+
+        flags_set = flags;
+        return refuses("timerfd_settime") ? -1 : r;
+}
 
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -139,11 +160,51 @@ static void a_refused_watch_leaves_what_was(void **state) {
         weir_inotify_deinit(&inotify);
 }
 
+/* A pidfd that is refused stays the caller's. */
+static void a_refused_pidfd_stays_the_callers(void **state) {
+        static const int errors[][2] = { { EPERM, ENOSYS }, { EINVAL, ENOSYS }, { EBADF, EBADF }, { ECHILD, ECHILD } };
+        int pidfd = 0;
+
+        (void)state;
+        refused = "waitid";
+        for (size_t i = 0; i < ARRAY_LEN(errors); ++i) {
+                refuse_with = errors[i][0];
+                assert_int_equal(weir_child_init_pidfd(pidfd, &child), -errors[i][1]);
+                assert_null(child.source.ops);
+                assert_true(fcntl(pidfd, F_GETFD) >= 0);
+        }
+        refused = NULL;
+}
+
+/* Nobody sets the machine's clock here: what the kernel says when somebody has is said for it. */
+static void a_clock_that_was_set_is_told_by_read_or_set(void **state) {
+        const struct timespec far = { .tv_sec = TIME_MAX / 4 };
+        uint64_t expirations = 7;
+
+        (void)state;
+        assert_int_equal(weir_timer_init(CLOCK_REALTIME, &timer), 0);
+        assert_int_equal(weir_timer_set_at(&timer, &far, NULL), 0);
+        assert_int_equal(flags_set, TFD_TIMER_ABSTIME);
+        assert_int_equal(weir_timer_set_at_or_jump(&timer, &far, NULL), 0);
+        assert_int_equal(flags_set, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET);
+        refuse_with = ECANCELED;
+        refused = "read";
+        assert_int_equal(weir_timer_read(&timer, &expirations), -ECANCELED);
+        assert_int_equal(expirations, 7);
+        refused = "timerfd_settime";
+        assert_int_equal(weir_timer_set_at_or_jump(&timer, &far, NULL), -ECANCELED);
+        refused = NULL;
+        assert_int_equal(weir_timer_read(&timer, &expirations), -EAGAIN);
+        weir_timer_deinit(&timer);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(a_refused_init_leaves_nothing),
                 CASE(a_refused_child_leaves_nothing),
                 CASE(a_refused_watch_leaves_what_was),
+                CASE(a_refused_pidfd_stays_the_callers),
+                CASE(a_clock_that_was_set_is_told_by_read_or_set),
         };
 
         return cmocka_run_group_tests_name("refused", cases, NULL, NULL);
