@@ -532,6 +532,16 @@ WEIR_PUBLIC void weir_events_destroy(struct weir_events *events);
  */
 WEIR_PUBLIC bool weir_events_next(struct weir_events *events, struct weir_event *ret_event);
 
+/*
+ * Takes several events of the batch: as if weir_events_next() were called until it returns false, or n times. For other
+ * languages, and whoever feels the cost of a call for each. All of them are taken then: a weir_deregister() that returns after
+ * that ends none of those in the array, and of a one-shot the caller owns each. So where other threads deregister, take one.
+ *   ret_array  room for n events; behind those that were taken it is as it was
+ *   n          how many fit
+ * Returns how many were taken. Threads: as weir_events_next().
+ */
+WEIR_PUBLIC unsigned weir_events_take(struct weir_events *events, struct weir_event *ret_array, unsigned n);
+
 /* Closes the batch: what was not read comes again in a later wait, and deferred functions that waited for it run. */
 WEIR_PUBLIC void weir_events_clear(struct weir_events *events);
 
@@ -566,6 +576,8 @@ WEIR_PUBLIC bool weir_event_is_priority(const struct weir_event *event);     /* 
 WEIR_PUBLIC bool weir_event_is_error(const struct weir_event *event);        /* ERR */
 WEIR_PUBLIC bool weir_event_is_read_closed(const struct weir_event *event);  /* HUP, or IN with RDHUP */
 WEIR_PUBLIC bool weir_event_is_write_closed(const struct weir_event *event); /* HUP, or OUT with ERR, or ERR alone */
+WEIR_PUBLIC bool weir_event_is_half_closed(const struct weir_event *event);  /* RDHUP: the peer sends no more */
+WEIR_PUBLIC bool weir_event_is_hung_up(const struct weir_event *event);      /* HUP: both sides, or no peer yet */
 WEIR_PUBLIC bool weir_event_is_timeout(const struct weir_event *event);      /* the deadline has passed; bit 16 */
 WEIR_PUBLIC bool weir_event_is_triggered(const struct weir_event *event);    /* the program has triggered it; bit 17 */
 

@@ -200,8 +200,20 @@ static inline bool next_plain(struct weir_events *events, struct weir_event *ret
         return true;
 }
 
-bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) {
+static inline bool next(struct weir_events *events, struct weir_event *ret_event) {
         return __builtin_expect(next_plain(events, ret_event), 1) || next_of_any_kind(events, ret_event);
+}
+
+bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) {
+        return next(events, ret_event);
+}
+
+unsigned weir_events_take(struct weir_events *events, struct weir_event *ret_array, unsigned n) {
+        unsigned count = 0;
+
+        while (ret_array && count < n && next(events, &ret_array[count]))
+                ++count;
+        return count;
 }
 
 unsigned weir_events_capacity(const struct weir_events *events) {
@@ -241,6 +253,14 @@ bool weir_event_is_write_closed(const struct weir_event *event) {
         return event && (event->readiness & EPOLLHUP ||
                          (event->readiness & EPOLLERR &&
                           (event->readiness & EPOLLOUT || (event->readiness & OF_EPOLL) == EPOLLERR)));
+}
+
+bool weir_event_is_half_closed(const struct weir_event *event) {
+        return event && event->readiness & EPOLLRDHUP;
+}
+
+bool weir_event_is_hung_up(const struct weir_event *event) {
+        return event && event->readiness & EPOLLHUP;
 }
 
 bool weir_event_is_timeout(const struct weir_event *event) {

@@ -49,6 +49,8 @@ static void values_predicates_follow_the_bits(void **state) {
                 assert_int_equal(weir_event_is_error(&event), err);
                 assert_int_equal(weir_event_is_read_closed(&event), hup || (in && rdhup));
                 assert_int_equal(weir_event_is_write_closed(&event), hup || (out && err) || bits == EPOLLERR);
+                assert_int_equal(weir_event_is_half_closed(&event), rdhup);
+                assert_int_equal(weir_event_is_hung_up(&event), hup);
         }
         assert_false(weir_event_is_readable(NULL));
         assert_false(weir_event_is_writable(NULL));
@@ -56,6 +58,8 @@ static void values_predicates_follow_the_bits(void **state) {
         assert_false(weir_event_is_error(NULL));
         assert_false(weir_event_is_read_closed(NULL));
         assert_false(weir_event_is_write_closed(NULL));
+        assert_false(weir_event_is_half_closed(NULL));
+        assert_false(weir_event_is_hung_up(NULL));
 }
 
 /* ---------------------------------------------------------------- figures */

@@ -306,6 +306,8 @@ static void predicates_follow_the_table(void **state) {
                 assert_int_equal(weir_event_is_error(&event), err);
                 assert_int_equal(weir_event_is_read_closed(&event), hup || (in && rdhup));
                 assert_int_equal(weir_event_is_write_closed(&event), hup || (err && out) || ready == 8);
+                assert_int_equal(weir_event_is_half_closed(&event), rdhup);
+                assert_int_equal(weir_event_is_hung_up(&event), hup);
         }
         assert_false(weir_event_is_readable(NULL) || weir_event_is_writable(NULL) || weir_event_is_priority(NULL));
         assert_false(weir_event_is_error(NULL) || weir_event_is_read_closed(NULL) || weir_event_is_write_closed(NULL));
