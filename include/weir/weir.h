@@ -262,7 +262,7 @@ WEIR_PUBLIC int weir_poll_interrupt(struct weir_poll *poll);
 
 /*
  * A descriptor that polls readable while weir_poll_wait() has something to look at, to nest the poll in another loop.
- * Returns the same one each time. Once it was asked for, wakes of an idle poll always write to the eventfd, each rearm makes an
+ * Returns the same one each time, and does not fail after its first success, but in a forked child. Once it was asked for, wakes of an idle poll always write to the eventfd, each rearm makes an
  * epoll_ctl(2), and a deadline that is the first to come makes a timerfd_settime(2); the descriptor may be readable for one that
  * was moved.
  * Ownership: the poll's; do not close it, do not read it.
@@ -324,7 +324,12 @@ WEIR_PUBLIC struct weir_registry *weir_registry_clone(struct weir_registry *regi
 /* Gives one cloned handle back. Not for the handle borrowed from weir_poll_registry(). Registrations stay. */
 WEIR_PUBLIC void weir_registry_release(struct weir_registry *registry);
 
-/* The descriptor of weir_poll_fd(), by a handle of the registry; all that is said there holds. */
+/*
+ * The descriptor of weir_poll_fd(), by a handle of the registry; all that is said there holds. Where that was asked for in time,
+ * it is also told after weir_poll_destroy(), to be taken out of the other loop: it polls readable from then on, and is open
+ * as long as the registry is.
+ * Errors: those of weir_poll_fd(); -ESHUTDOWN the poll was destroyed, and its descriptor never asked for.
+ */
 WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
 
 /*

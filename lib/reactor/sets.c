@@ -347,14 +347,13 @@ int weir_registry_fd(struct weir_registry *core) {
         if (!core)
                 return -EINVAL;
         r = weir_core_check(core);
-        if (r < 0)
-                return r;
         /* The lock keeps the sets as they are: a waiter on another thread may be about to rebuild. */
-        if (!weir_lock(core->life, &core->nest_lock))
+        if (r == -ECHILD || !weir_lock(core->life, &core->nest_lock))
                 return -ECHILD;
         outer = outer_of(core);
+        /* What there is stays also after the end of the poll, until the core goes. */
         if (outer < 0)
-                outer = make_outer(core);
+                outer = r < 0 ? r : make_outer(core);
         weir_unlock(core->life, &core->nest_lock);
         return outer;
 }

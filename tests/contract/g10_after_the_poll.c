@@ -53,6 +53,26 @@ static void g10_calls_get_eshutdown_after_the_poll_is_gone(void **state) {
         close(oneshot);
 }
 
+/* So that it can be taken out of the loop in which it was put. */
+static void g10_descriptor_for_nesting_outlasts_the_poll(void **state) {
+        struct epoll_event event = { .events = EPOLLIN };
+        struct fixture *fx = *state;
+        struct weir_registry *clone = weir_registry_clone(fx->registry);
+        int outer = epoll_create1(EPOLL_CLOEXEC), fd = weir_poll_fd(fx->poll);
+
+        assert_true(fd >= 0);
+        assert_int_equal(weir_registry_fd(clone), fd);
+        assert_int_equal(epoll_ctl(outer, EPOLL_CTL_ADD, fd, &event), 0);
+        assert_int_equal(epoll_wait(outer, &event, 1, 0), 0);
+        fixture_end_poll(fx);
+        assert_int_equal(weir_registry_fd(clone), fd);
+        assert_int_equal(epoll_wait(outer, &event, 1, DEADLINE_MS), 1);
+        assert_int_equal(epoll_ctl(outer, EPOLL_CTL_DEL, weir_registry_fd(clone), NULL), 0);
+        weir_registry_release(clone);
+        assert_int_equal(fcntl(fd, F_GETFD), -1);
+        close(outer);
+}
+
 static void g10_wake_after_the_poll_is_gone_gets_eshutdown_without_any_registry(void **state) {
         struct fixture *fx = *state;
         struct weir_waker *waker = NULL;
@@ -283,6 +303,7 @@ static void g10_registry_calls_race_with_the_end_of_the_poll(void **state) {
 
 int main(void) {
         const struct CMUnitTest cases[] = {
+                CASE(g10_descriptor_for_nesting_outlasts_the_poll),
                 CASE(g10_calls_get_eshutdown_after_the_poll_is_gone),
                 CASE(g10_wake_after_the_poll_is_gone_gets_eshutdown_without_any_registry),
                 CASE(g10_deregister_and_defer_work_after_the_poll_is_gone),

@@ -298,9 +298,9 @@ void op_nest(struct world *world) {
 
         fd = weir_registry_fd(side->registry);
         world_note(world, "descriptor of poll %u = %d\n", s, fd);
-        if (world->model.sides[s].shut ? fd != -ESHUTDOWN : fd < 0 || (side->outer >= 0 && fd != side->outer))
+        if (side->outer >= 0 ? fd != side->outer : world->model.sides[s].shut ? fd != -ESHUTDOWN : fd < 0)
                 world_differ(world, "the descriptor of a poll");
-        if (fd < 0)
+        if (world->model.sides[s].shut)
                 return;
         side->outer = fd;
         world_note(world, "register it in itself");
