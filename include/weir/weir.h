@@ -187,8 +187,9 @@ typedef uint32_t weir_interest;
 
 /* One event. */
 struct weir_event {
-        weir_token token;   /* of the registration or the waker */
-        uint32_t readiness; /* epoll(7) bits; ask the weir_event_is_*() functions */
+        weir_token token;      /* of the registration or the waker */
+        uint32_t readiness;    /* epoll(7) bits; ask the weir_event_is_*() functions */
+        uint32_t registration; /* which one of its descriptor it is of, for weir_deregister_if(); 0 of a waker */
 };
 
 /*
@@ -400,6 +401,17 @@ WEIR_PUBLIC int weir_retoken(struct weir_registry *registry, int fd, weir_token 
  * Errors: -ENOENT not registered (-EBADF if fd is not even open).
  */
 WEIR_PUBLIC int weir_deregister(struct weir_registry *registry, int fd);
+
+/*
+ * Ends the registration that an event is of, as weir_deregister() does, and no other: not one that came to the same descriptor
+ * since. So of several threads that hold an event of it, or of its past, one ends it. A registration ends at deregister and
+ * reregister, or when its number is registered anew; rearm, retoken and disarm leave it what it is.
+ *   fd     the descriptor that the event is of
+ *   event  as weir_events_next() gave it, however long ago: it is told from the next billion of that number
+ * Errors: -EINVAL also for an event of a waker; -ENOENT that registration is over, and another stands, or none (-EBADF if fd is
+ * not even open). That is also said where fd was closed while registered, and is found to be another file by now.
+ */
+WEIR_PUBLIC int weir_deregister_if(struct weir_registry *registry, int fd, const struct weir_event *event);
 
 /* ---------------------------------------------------------------- deadlines and triggers */
 

@@ -200,18 +200,18 @@ static inline bool next_plain(struct weir_events *events, struct weir_event *ret
         return true;
 }
 
-static inline bool next(struct weir_events *events, struct weir_event *ret_event) {
+static inline bool take_next(struct weir_events *events, struct weir_event *ret_event) {
         return __builtin_expect(next_plain(events, ret_event), 1) || next_of_any_kind(events, ret_event);
 }
 
 bool weir_events_next(struct weir_events *events, struct weir_event *ret_event) {
-        return next(events, ret_event);
+        return take_next(events, ret_event);
 }
 
 unsigned weir_events_take(struct weir_events *events, struct weir_event *ret_array, unsigned n) {
         unsigned count = 0;
 
-        while (ret_array && count < n && next(events, &ret_array[count]))
+        while (ret_array && count < n && take_next(events, &ret_array[count]))
                 ++count;
         return count;
 }

@@ -2,7 +2,7 @@
 
 /*
  * The calls about descriptors. Each takes the lock of the descriptor's slot, except the fast path of weir_rearm() and
- * weir_disarm(), which are one compare-and-swap. Read weir_deregister() first.
+ * weir_disarm(), which are one compare-and-swap. Read end_registration() first.
  *
  * The order of things:
  *   deregister            new generation (ends the registration), then EPOLL_CTL_DEL, then the return.
@@ -117,14 +117,13 @@ static int look_at(struct weir_registry *core, struct weir_slot *slot, int fd, u
 }
 
 /* Locks the slot of a registration; *ret_slot is that. 0, or what a call about a descriptor that has none returns. */
-static int lock_registered(struct weir_registry *core, int fd, uint64_t clear, uint64_t add,
-                           struct weir_slot **ret_slot, uint64_t *ret_word) {
+static int lock_registered(struct weir_registry *core, int fd, struct weir_slot **ret_slot, uint64_t *ret_word) {
         int r;
 
         *ret_slot = find(core, fd);
         if (!*ret_slot)
                 return not_registered(fd);
-        r = weir_slot_lock(core->life, *ret_slot, SLOT_REGISTERED, SLOT_REGISTERED, clear, add, ret_word);
+        r = weir_slot_lock(core->life, *ret_slot, SLOT_REGISTERED, SLOT_REGISTERED, 0, 0, ret_word);
         return r == -ENOENT ? not_registered(fd) : r;
 }
 
@@ -269,7 +268,7 @@ int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_i
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        r = lock_registered(core, fd, 0, 0, &slot, &word);
+        r = lock_registered(core, fd, &slot, &word);
         if (r < 0)
                 return r;
         if (word & SLOT_EXCLUSIVE) {
@@ -284,19 +283,21 @@ int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_i
         return r;
 }
 
-int weir_deregister(struct weir_registry *core, int fd) {
+/* Ends the registration of fd if the bits of mask read value in its word. */
+static int end_registration(struct weir_registry *core, int fd, uint64_t mask, uint64_t value) {
         struct weir_slot *slot;
         uint64_t word;
         int r;
 
-        if (!core)
-                return -EINVAL;
         if (weir_core_is_forked(core))
                 return -ECHILD;
+        slot = find(core, fd);
+        if (!slot)
+                return not_registered(fd);
         /* The step that ends it: from here on no event of it is handed out. */
-        r = lock_registered(core, fd, SLOT_REGISTRATION, SLOT_GENERATION, &slot, &word);
+        r = weir_slot_lock(core->life, slot, mask, value, SLOT_REGISTRATION, SLOT_GENERATION, &word);
         if (r < 0)
-                return r;
+                return r == -ENOENT ? not_registered(fd) : r;
         /*
          * The kernel may have nothing to remove, for the descriptor was closed; or not be able to, for a duplicate keeps the
          * registration. What it still reports is stale, and cured when it is level-triggered, sets.c.
@@ -307,6 +308,17 @@ int weir_deregister(struct weir_registry *core, int fd) {
         give_back(core, slot, SLOT_OWN_READY, 0, 0);
         WEIR_PROBE(2, deregister, core, fd);
         return 0;
+}
+
+int weir_deregister(struct weir_registry *core, int fd) {
+        return core ? end_registration(core, fd, SLOT_REGISTERED, SLOT_REGISTERED) : -EINVAL;
+}
+
+int weir_deregister_if(struct weir_registry *core, int fd, const struct weir_event *event) {
+        if (!core || !event || !event->registration)
+                return -EINVAL;
+        return end_registration(core, fd, SLOT_REGISTERED | SLOT_REGISTRATION_NAME,
+                                SLOT_REGISTERED | (event->registration * SLOT_GENERATION & SLOT_REGISTRATION_NAME));
 }
 
 /* ---------------------------------------------------------------- one-shots */
@@ -335,7 +347,7 @@ static int rearm_slowly(struct weir_registry *core, int fd, uint64_t directions)
         struct weir_slot *slot;
         uint64_t word, kept, met;
         bool other;
-        int r = lock_registered(core, fd, 0, 0, &slot, &word);
+        int r = lock_registered(core, fd, &slot, &word);
 
         if (r < 0)
                 return r;
@@ -453,7 +465,7 @@ int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        r = lock_registered(core, fd, 0, 0, &slot, &word);
+        r = lock_registered(core, fd, &slot, &word);
         if (r < 0)
                 return r;
         /* PAIR(token): the generation stays, so a hand-out under way may still give the old one, a later one not. */

@@ -310,6 +310,7 @@ enum weir_verdict weir_slot_take(struct weir_slot *slot, uint64_t data, uint32_t
                 ret_event->token = token;
         }
         ret_event->readiness = weir_ready_to_epoll(ready);
+        ret_event->registration = data & DATA_WAKER ? 0 : weir_slot_registration(data);
         return WEIR_STANDS;
 }
 

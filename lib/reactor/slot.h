@@ -16,7 +16,7 @@
  *
  *   generation  changes when a registration ends or is replaced. The kernel's 64 bits carry it, and the turn, beside the
  *               descriptor, so an event counts only while both agree: that comparison, at the hand-out, is what G4 and G5
- *               rest on.
+ *               rest on. No two registrations of a slot are one step apart, so an event needs no lowest bit to name its own.
  *   turn        changes, in turn, when the kernel is asked afresh for a registration that stays
  *   ready       readiness that was fetched and not handed out (IN PRI OUT ERR HUP RDHUP), and two of the library's own: TIMEOUT,
  *               a hint, see deadline.h; and TRIGGERED
@@ -182,6 +182,13 @@ static inline bool weir_slot_is_other(uint64_t word, uint64_t data) {
         return weir_slot_difference(word, data) >= SLOT_TURN;
 }
 
+/* How an event names the registration that it is of: by its generation, but never 0. */
+#define SLOT_REGISTRATION_NAME (~UINT64_C(1) << 32)
+
+static inline uint32_t weir_slot_registration(uint64_t data) {
+        return (uint32_t)(data / SLOT_GENERATION) | 1;
+}
+
 /* What is added to a word to get to the next turn, or to the first one. */
 static inline uint64_t weir_slot_next_turn(uint64_t word) {
         return ((word + SLOT_TURN) & SLOT_TURNS) - (word & SLOT_TURNS);
@@ -320,6 +327,7 @@ static inline bool weir_slot_take_plain(struct weir_slot *slot, uint64_t data, u
             !weir_slot_take_token(slot, data, &ret_event->token))
                 return false;
         ret_event->readiness = events;
+        ret_event->registration = weir_slot_registration(data);
         return true;
 }
 

@@ -15,7 +15,7 @@ int main() {
         weir_interest interest = WEIR_READABLE | WEIR_ONESHOT;
         int fetched;
 
-        static_assert(sizeof(weir_event) == 16, "a token and its readiness");
+        static_assert(sizeof(weir_event) == 16, "a token, its readiness, its registration");
         if (weir_poll_create(&poll) < 0 || weir_events_create(1, &events) < 0)
                 return 1;
         fetched = weir_poll_wait(poll, events, &nothing);

@@ -82,7 +82,7 @@ static void g13_table_tells_the_deadline(void **state) {
 }
 
 static void g13_event_is_told_as_text(void **state) {
-        struct weir_event events[] = { { 1, EPOLLIN }, { 1, EPOLLIN | TIMEOUT }, { 1, EPOLLIN | TRIGGERED } };
+        struct weir_event events[] = { { 1, EPOLLIN, 0 }, { 1, EPOLLIN | TIMEOUT, 0 }, { 1, EPOLLIN | TRIGGERED, 0 } };
         char texts[3][128];
 
         (void)state;

@@ -40,8 +40,8 @@ static void g13_bits_of_timeout_and_trigger_are_16_and_17(void **state) {
                         assert_int_equal(weir_event_is_write_closed(&event), weir_event_is_write_closed(&bare));
                 }
         }
-        assert_true(weir_event_is_write_closed(&(struct weir_event){ 1, EPOLLERR | TIMEOUT | TRIGGERED }));
-        assert_false(weir_event_is_write_closed(&(struct weir_event){ 1, TIMEOUT | TRIGGERED }));
+        assert_true(weir_event_is_write_closed(&(struct weir_event){ .readiness = EPOLLERR | TIMEOUT | TRIGGERED }));
+        assert_false(weir_event_is_write_closed(&(struct weir_event){ .readiness = TIMEOUT | TRIGGERED }));
         assert_false(weir_event_is_timeout(NULL));
         assert_false(weir_event_is_triggered(NULL));
 }

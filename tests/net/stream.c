@@ -187,7 +187,7 @@ static void a_refused_connect_tells_why_once(void **state) {
                 return;
         }
         assert_int_equal(weir_register(fx->registry, client, 1, WEIR_WRITABLE), 0);
-        assert_true(weir_event_is_error(&(struct weir_event){ 0, expect_soon(fx, 1).readiness }));
+        assert_true(weir_event_is_error(&(struct weir_event){ .readiness = expect_soon(fx, 1).readiness }));
         assert_int_equal(weir_stream_finish(client, &peer), -ECONNREFUSED);
         assert_int_equal(weir_stream_finish(client, &peer), -ENOTCONN);
         assert_int_equal(peer.length, 7);

@@ -117,7 +117,7 @@ static void next_hands_out_what_stands(void **state) {
                 entry(GEN(1) | (FD + 2), EPOLLIN),
                 entry(GEN(1) | (FD + 3), 0),
         };
-        struct weir_event event = { 0, 0 };
+        struct weir_event event = { 0 };
 
         lay_in(fx, FD, GEN(1) | EDGE(EPOLLIN));
         lay_in(fx, FD + 1, GEN(1) | LEVEL(EPOLLIN));
@@ -296,7 +296,7 @@ static void deferred_function_may_destroy_the_object(void **state) {
 static void predicates_follow_the_table(void **state) {
         (void)state;
         for (uint64_t ready = 0; ready <= SLOT_KERNEL_READY; ++ready) {
-                struct weir_event event = { TOKEN, weir_ready_to_epoll(ready) };
+                struct weir_event event = { .readiness = weir_ready_to_epoll(ready) };
                 bool in = ready & 1, pri = ready & 2, out = ready & 4, err = ready & 8, hup = ready & 16,
                      rdhup = ready & READY_RDHUP;
 

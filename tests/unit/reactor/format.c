@@ -30,27 +30,27 @@ static void interests_have_names(void **state) {
 }
 
 static void events_have_names(void **state) {
-        struct weir_event event = { TOKEN, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP };
+        struct weir_event event = { TOKEN, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP, 0 };
         char text[128];
 
         (void)state;
         assert_true(weir_event_format(&event, text, sizeof text) > 0);
         assert_string_equal(text, "token=0x123456789abcdef "
                                   "readiness=readable|priority|writable|error|hangup|read-hangup");
-        event = (struct weir_event){ 0, 0 };
+        event = (struct weir_event){ 0 };
         assert_true(weir_event_format(&event, text, sizeof text) > 0);
         assert_string_equal(text, "token=0x0 readiness=none");
-        event = (struct weir_event){ 1, 1U << 16 | 1U << 17 };
+        event = (struct weir_event){ 1, 1U << 16 | 1U << 17, 0 };
         assert_true(weir_event_format(&event, text, sizeof text) > 0);
         assert_string_equal(text, "token=0x1 readiness=timeout|triggered");
-        event = (struct weir_event){ UINT64_MAX, EPOLLOUT | 0x40 };
+        event = (struct weir_event){ UINT64_MAX, EPOLLOUT | 0x40, 0 };
         assert_true(weir_event_format(&event, text, sizeof text) > 0);
         assert_string_equal(text, "token=0xffffffffffffffff readiness=writable|0x40");
         assert_int_equal(weir_event_format(NULL, text, sizeof text), -EINVAL);
 }
 
 static int format_one(struct fixture *fx, int which, char *buffer, size_t size) {
-        const struct weir_event event = { 0xabc, EPOLLIN | EPOLLHUP };
+        const struct weir_event event = { 0xabc, EPOLLIN | EPOLLHUP, 0 };
 
         if (which == 0)
                 return weir_interest_format(0x707, buffer, size);

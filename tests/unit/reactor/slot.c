@@ -19,7 +19,7 @@ static void fields_have_bits_of_their_own(void **state) {
 
         (void)state;
         assert_true(sizeof(struct weir_slot) <= 32);
-        assert_int_equal(sizeof(struct weir_event), sizeof(weir_token) + _Alignof(struct weir_event));
+        assert_int_equal(sizeof(struct weir_event), 16);
         for (size_t i = 0; i < ARRAY_LEN(fields); ++i) {
                 assert_int_equal(all & fields[i], 0);
                 all |= fields[i];
@@ -32,6 +32,22 @@ static void fields_have_bits_of_their_own(void **state) {
                          SLOT_LOCKED | SLOT_CONTENDED | SLOT_LINKED | SLOT_MISSED | SLOT_TURNS);
         /* Two bits of ready are no readiness of the kernel's. */
         assert_int_equal(SLOT_READY & ~SLOT_KERNEL_READY, 0xc0);
+}
+
+/* An event names its registration; no name is 0, and no two that are more than one generation apart have the same. */
+static void registrations_have_names(void **state) {
+        (void)state;
+        assert_int_equal(weir_slot_registration(0), 1);
+        assert_int_equal(weir_slot_registration(BELOW_GEN), 1);
+        assert_int_equal(weir_slot_registration(UINT64_MAX), UINT32_MAX);
+        for (uint64_t generation = 0; generation < 64; ++generation) {
+                uint64_t word = GEN(generation) | EDGE(EPOLLIN) | TURN(generation % 16);
+                uint64_t name = weir_slot_registration(word) * SLOT_GENERATION;
+
+                assert_int_equal((word ^ name) & SLOT_REGISTRATION_NAME, 0);
+                for (uint64_t other = 2; other < 64; ++other)
+                        assert_int_not_equal(weir_slot_registration(GEN(generation + other)), name >> 32);
+        }
 }
 
 static void data_fits_below_the_turn(void **state) {
@@ -399,6 +415,7 @@ static void invalidate_ends_the_registration_alone(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(fields_have_bits_of_their_own),
+                CASE(registrations_have_names),
                 CASE(data_fits_below_the_turn),
                 CASE(turns_go_round),
                 CASE(readiness_is_packed_without_loss),

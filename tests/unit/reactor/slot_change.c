@@ -14,15 +14,17 @@
 
 /* What the filter hands out, or 0 and nothing touched. */
 static uint32_t taken(struct weir_slot *slot, uint64_t data, uint32_t events) {
-        struct weir_event event = { 77, 78 };
+        struct weir_event event = { 77, 78, 79 };
 
         if (weir_slot_take(slot, data, events, NULL, &event) == WEIR_STANDS) {
                 assert_int_equal(event.token, TOKEN);
                 assert_int_not_equal(event.readiness, 0);
+                assert_int_equal(event.registration, data & DATA_WAKER ? 0 : (data >> 32) | 1);
                 return event.readiness;
         }
         assert_int_equal(event.token, 77);
         assert_int_equal(event.readiness, 78);
+        assert_int_equal(event.registration, 79);
         return 0;
 }
 
@@ -382,7 +384,7 @@ static void token_is_read_after_the_step(void **state) {
 
                 for (n = 1;; ++n) {
                         struct weir_slot slot = slot_with(word);
-                        struct weir_event event = { 0, 0 };
+                        struct weir_event event = { 0 };
 
                         fault_hook(FAULT_YIELD, n, replace_token, &slot);
                         assert_int_equal(weir_slot_take(&slot, DATA(3), events[i], NULL, &event), WEIR_STANDS);

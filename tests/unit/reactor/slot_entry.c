@@ -13,15 +13,17 @@
 
 /* What the filter hands out, or 0 and nothing touched. */
 static uint32_t taken(struct weir_slot *slot, uint64_t data, uint32_t events) {
-        struct weir_event event = { 77, 78 };
+        struct weir_event event = { 77, 78, 79 };
 
         if (weir_slot_take(slot, data, events, NULL, &event) == WEIR_STANDS) {
                 assert_int_equal(event.token, TOKEN);
                 assert_int_not_equal(event.readiness, 0);
+                assert_int_equal(event.registration, data & DATA_WAKER ? 0 : (data >> 32) | 1);
                 return event.readiness;
         }
         assert_int_equal(event.token, 77);
         assert_int_equal(event.readiness, 78);
+        assert_int_equal(event.registration, 79);
         return 0;
 }
 
