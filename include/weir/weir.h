@@ -77,7 +77,7 @@
  *   TLS        records. For SSL_read(), which is no read(2), it is SSL_ERROR_WANT_READ; recv(2) with TLS in the kernel
  *              gives one record
  * Who takes exactly one thing, a datagram or a connection, and leaves the rest has drained nothing, and asks the kernel: by
- * weir_reregister(), which makes an event if there is more; or by poll(2) with a timeout of 0, and rearms if that says no. Of
+ * weir_rearm_afresh(), which makes an event if there is more; or by poll(2) with a timeout of 0, and rearms if that says no. Of
  * what lies in an SSL object the kernel knows nothing: trigger it, and rearm without a direction.
  *
  * Closing: deregister a descriptor before close(2); or after it, before its number is registered anew. If neither is done,
@@ -181,7 +181,7 @@ typedef uint32_t weir_interest;
 #define WEIR_PRIORITY  UINT32_C(0x002) /* exceptional conditions, such as urgent data (MSG_OOB) */
 #define WEIR_WRITABLE  UINT32_C(0x004) /* room to write */
 #define WEIR_LEVEL     UINT32_C(0x100) /* an event in every wait while ready */
-#define WEIR_ONESHOT   UINT32_C(0x200) /* one event, then silence until weir_rearm() or weir_reregister() */
+#define WEIR_ONESHOT   UINT32_C(0x200) /* one event, then silence until a rearm or weir_reregister() */
 #define WEIR_EXCLUSIVE UINT32_C(0x400) /* of several polls that watch it, wake at least one; register only */
 #define WEIR_HELD      UINT32_C(0x800) /* with ONESHOT: the caller owns it until its first rearm; register only */
 
@@ -363,7 +363,7 @@ WEIR_PUBLIC int weir_reregister(struct weir_registry *registry, int fd, weir_tok
  *             armed ones
  * The caller states that it has drained each direction it names, since an event last told that one. Drained is -EAGAIN, or,
  * on a byte stream that nothing splits, a short count: see Drained, above. WEIR_WRITABLE is named only after a write met
- * -EAGAIN or was short. What came after that is not missed. Who has not drained calls weir_reregister(). After a timeout or
+ * -EAGAIN or was short. What came after that is not missed. Who has not drained calls weir_rearm_afresh(). After a timeout or
  * a trigger alone nothing need be drained.
  * It may be taken by another thread before this call returns: give up what else guards the descriptor's data before calling,
  * not after.
@@ -375,6 +375,16 @@ WEIR_PUBLIC int weir_reregister(struct weir_registry *registry, int fd, weir_tok
  * epoll_ctl(2), those of weir_reregister(): then the caller still owns it.
  */
 WEIR_PUBLIC int weir_rearm(struct weir_registry *registry, int fd, weir_interest interest);
+
+/*
+ * Arms a one-shot registration again, and looks at the descriptor afresh: if it is ready, an event comes. For who has not
+ * drained, as after one connection of a listener or one record; nothing is stated, and the price is an epoll_ctl(2) each time.
+ *   interest  directions alone, or 0, as in weir_rearm(); token and mode stay
+ * What is said of weir_rearm() holds otherwise. While a hang-up lasts, each event tells it.
+ * Errors: those of weir_rearm(), -EINVAL among them when it is not one-shot; those of weir_reregister(): then the caller still
+ * owns it.
+ */
+WEIR_PUBLIC int weir_rearm_afresh(struct weir_registry *registry, int fd, weir_interest interest);
 
 /*
  * Makes the caller the owner of a one-shot that is armed, as if it had taken its event, without a system call. So any

@@ -10,7 +10,7 @@
  *                         the old registration is made invalid, then the token is stored, then the new generation comes
  *                         with all its flags, in the step that gives up the lock. So an event that matches the slot's
  *                         generation always finds the token it belongs to; one that is fetched before is early, slot.c.
- *   rearm, the long way   EPOLL_CTL_MOD with the turn to come, which then begins, armed.
+ *   rearm, the long way   (always that of weir_rearm_afresh()) EPOLL_CTL_MOD with the turn to come, which then begins, armed.
  *
  * One-shots. The kernel is asked once, edge-triggered, for the directions that were named so far; readiness that comes while a
  * thread owns the descriptor is latched, and the rearm looks at it. That spares a call for each turn, but each edge wakes the
@@ -342,8 +342,11 @@ static int ask(struct weir_registry *core, struct weir_slot *slot, int fd, uint6
         return 0;
 }
 
-/* With what was latched, or with the help of the kernel. */
-static int rearm_slowly(struct weir_registry *core, int fd, uint64_t directions) {
+/*
+ * With what was latched, or with the help of the kernel.
+ *   afresh  the kernel is asked, whatever was told; a hang-up that was told comes again, and is then asked about once more
+ */
+static int rearm_slowly(struct weir_registry *core, int fd, uint64_t directions, bool afresh) {
         struct weir_slot *slot;
         uint64_t word, kept, met;
         bool other;
@@ -359,11 +362,11 @@ static int rearm_slowly(struct weir_registry *core, int fd, uint64_t directions)
                 weir_deadline_settle(core, slot); /* if a new one was set, there is nothing to wake the waiter for */
         /* Of one that is armed, it may be about to be handed out. */
         kept = word & SLOT_ARMED ? 0 : word & SLOT_KERNEL_READY;
-        other = word & SLOT_HUNG && directions << SLOT_ARMED_SHIFT & ~word;
+        other = word & SLOT_HUNG && (afresh || directions << SLOT_ARMED_SHIFT & ~word);
         met = kept & weir_slot_told_for(directions);
         /* A hang-up that was latched may be over by now. */
-        if (!(directions << SLOT_ASKED_SHIFT & ~word) && !(word & SLOT_ASK) && !other && !weir_core_is_nested(core) &&
-            !(met & SLOT_HANGUP) && !(met && slot->quiet & QUIET_MET)) {
+        if (!afresh && !(directions << SLOT_ASKED_SHIFT & ~word) && !(word & SLOT_ASK) && !other &&
+            !weir_core_is_nested(core) && !(met & SLOT_HANGUP) && !(met && slot->quiet & QUIET_MET)) {
                 slot->quiet |= met ? QUIET_MET : 0;
                 give_back(core, slot, SLOT_DIRECTIONS, armed_for(directions), 0);
                 return 0;
@@ -394,7 +397,7 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
                     directions << SLOT_ASKED_SHIFT & ~word ||
                     (word & (SLOT_REGISTERED | SLOT_MODE)) != (SLOT_REGISTERED | SLOT_ONESHOT) ||
                     weir_core_is_nested(core)) {
-                        r = rearm_slowly(core, fd, directions);
+                        r = rearm_slowly(core, fd, directions, false);
                         break;
                 }
                 next = (word & ~SLOT_DIRECTIONS) | armed_for(directions);
@@ -406,6 +409,19 @@ int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
         } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_release,
                                                           memory_order_relaxed));
         WEIR_PROBE(4, rearm, core, fd, directions, r);
+        return r;
+}
+
+int weir_rearm_afresh(struct weir_registry *core, int fd, weir_interest interest) {
+        int r;
+
+        if (!core || interest & ~DIRECTIONS)
+                return -EINVAL;
+        r = weir_core_check(core);
+        if (r < 0)
+                return r;
+        r = rearm_slowly(core, fd, interest, true);
+        WEIR_PROBE(4, rearm, core, fd, interest, r);
         return r;
 }
 

@@ -70,6 +70,30 @@ static void g8_pauses_and_disarms_make_no_epoll_ctl(void **state) {
         close_pair(fds);
 }
 
+static void g8_a_rearm_afresh_makes_one_epoll_ctl_and_a_rearm_after_it_none(void **state) {
+        struct fixture *fx = *state;
+        int fds[2];
+        char c;
+
+        make_socketpair(fds);
+        register_it(fx, fds[0], WEIR_READABLE | WEIR_ONESHOT);
+        for (unsigned i = 0; i < 20; i++) {
+                unsigned before = atomic_load(&calls_ctls);
+
+                put(fds[1]);
+                put(fds[1]);
+                expect_soon(fx, 1);
+                assert_int_equal(read(fds[0], &c, 1), 1);
+                assert_int_equal(weir_rearm_afresh(fx->registry, fds[0], WEIR_READABLE), 0);
+                assert_int_equal(atomic_load(&calls_ctls) - before, 1);
+                expect_soon(fx, 1);
+                assert_int_equal(drain(fds[0]), 1);
+                assert_int_equal(rearm(fx, fds[0], WEIR_READABLE), 0);
+        }
+        assert_int_equal(weir_deregister(fx->registry, fds[0]), 0);
+        close_pair(fds);
+}
+
 static void g8_new_direction_costs_one_epoll_ctl_and_an_old_one_none(void **state) {
         struct fixture *fx = *state;
         int pair[2];
@@ -258,6 +282,7 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(g8_turns_of_a_connection_make_no_epoll_ctl),
                 CASE(g8_pauses_and_disarms_make_no_epoll_ctl),
+                CASE(g8_a_rearm_afresh_makes_one_epoll_ctl_and_a_rearm_after_it_none),
                 CASE(g8_new_direction_costs_one_epoll_ctl_and_an_old_one_none),
                 CASE(g8_direction_that_was_asked_for_once_costs_nothing_later),
                 CASE(g8_held_with_its_directions_makes_no_epoll_ctl_at_the_first_rearm),
