@@ -41,6 +41,7 @@
  *   registry  borrowed from weir_poll_registry(), or a clone
  *   role      not yet destroyed
  *   crew      not yet destroyed, <weir/crew.h>
+ *   guard     not yet destroyed; one thread at a time
  *   events    the room for a batch; one thread at a time
  *   event     as weir_events_next() gave it
  *   waker     not yet destroyed
@@ -150,6 +151,7 @@ WEIR_PUBLIC uint32_t weir_version(void);
 struct weir_poll;
 struct weir_registry;
 struct weir_role;
+struct weir_guard;
 struct weir_events;
 struct weir_waker;
 
@@ -509,7 +511,8 @@ struct weir_deferred {
 };
 
 /*
- * Runs fn(node) exactly once, when every batch that is open now has been closed; at once, on the caller, if none is.
+ * Runs fn(node) exactly once, when every batch that is open now has been closed, and every guard that is entered left; at once,
+ * on the caller, if none is. What is said here of batches holds of guards.
  * A wait in progress holds nothing up. After weir_deregister() this is the moment to free what the token points to.
  *   node  in use until fn is called; fn may free it
  *   fn    runs on the thread that closed the last of those batches, under no lock of the library and with cancellation
@@ -525,7 +528,7 @@ WEIR_PUBLIC void weir_defer(struct weir_registry *registry, struct weir_deferred
 
 /*
  * Waits for the moment at which weir_defer() would run its function. Works after the poll was destroyed.
- * Errors: -EDEADLK the calling thread owns an open batch, or is inside a deferred function. The owner is
+ * Errors: -EDEADLK the calling thread owns an open batch, is inside a guard, or inside a deferred function. The owner is
  * the thread that waited, until another one calls weir_events_next(): who takes a batch over and has not read yet is not
  * refused, and would wait for itself. Blocking: yes.
  */
@@ -539,6 +542,36 @@ WEIR_PUBLIC weir_epoch weir_epoch_now(struct weir_registry *registry);
  *   epoch  from weir_epoch_now(), of the same poll
  */
 WEIR_PUBLIC bool weir_epoch_passed(struct weir_registry *registry, weir_epoch epoch);
+
+/*
+ * A guard is an open batch without an event, for a thread that follows other links than tokens to what weir_defer() frees: it
+ * walks a list of all connections, say, while others take connections out. Inside, none that it meets is freed. Each thread
+ * that reads makes one of its own.
+ *
+ * Makes a guard, which is not entered.
+ * Ownership: the caller destroys *ret_guard. Errors: -EINVAL, -ECHILD, -ESHUTDOWN, -ENOMEM.
+ */
+WEIR_PUBLIC int weir_guard_create(struct weir_registry *registry, struct weir_guard **ret_guard);
+
+/* Leaves the guard, and frees it. Also in a forked child. */
+WEIR_PUBLIC void weir_guard_destroy(struct weir_guard *guard);
+
+/*
+ * Begins to read: what is deferred from now on, on any thread, waits for weir_guard_leave(). Also after weir_poll_destroy(). Do
+ * not block inside, and do not wait for events: what others defer piles up.
+ * Ordering: what a thread did before a weir_defer() whose function does not wait for this guard is visible: so a link that was
+ * taken away before is not met. The links themselves are atomic, stored with release order and loaded with acquire order, or
+ * under a lock that is held for each step.
+ * Never allocates, or blocks for longer than another one's few instructions.
+ * Errors: -EINVAL; -ECHILD; -EBUSY it is entered already.
+ */
+WEIR_PUBLIC int weir_guard_enter(struct weir_guard *guard);
+
+/*
+ * Ends the reading, on the thread that entered: deferred functions that waited for it alone run here, so call it without locks
+ * that they take. Does nothing where it is not entered.
+ */
+WEIR_PUBLIC void weir_guard_leave(struct weir_guard *guard);
 
 /* ---------------------------------------------------------------- events */
 
@@ -649,7 +682,7 @@ struct weir_stats {
         uint64_t wakers;
         /* Deadlines set: to come, or passed, and the event not handed out. */
         uint64_t deadlines;
-        /* Batches open: fetched and not closed. What is deferred waits for them. */
+        /* Batches open: fetched and not closed. Guards entered count as such. What is deferred waits for them. */
         uint64_t batches;
         /* The highest descriptor ever registered, plus 1. Each costs 32 bytes, in the pages that are in use. */
         uint64_t capacity;

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Batches and deferred functions. Batches are numbered as they are opened and listed in that order. A function that must
- * wait is put on the newest open batch: it waits for that one and all older ones. When a batch is closed, its functions go
- * to the next older open batch; when there is none, they are due. So these steps are of a few instructions each.
+ * Batches and deferred functions. Batches are numbered as they are opened and listed in that order; a guard is one without
+ * events. A function that must wait is put on the newest open batch: it waits for that one and all older ones. When a batch is
+ * closed, its functions go to the next older open batch; when there is none, they are due. So these steps are of a few
+ * instructions each.
  *
  *   batch     CLOSED --open--> OPEN(number) --close--> CLOSED
  *   deferred  given --no batch open--> due

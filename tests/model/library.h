@@ -27,6 +27,7 @@
 #include "epoch.c"
 #include "core.c"
 #include "run.c"
+#include "guard.c"
 #include "events.c"
 #include "waker.c"
 #include "deadline.c"
