@@ -283,8 +283,7 @@ static int await(struct user *user, bool drained, weir_interest interest) {
         if (r < 0)
                 return r;
         /* Not drained, so no edge would come: a fresh look makes an event, in turn with those of others. */
-        return drained ? weir_rearm(registry, user->fd, interest)
-                       : weir_reregister(registry, user->fd, weir_ptr_token(user), interest | WEIR_ONESHOT);
+        return drained ? weir_rearm(registry, user->fd, interest) : weir_rearm_afresh(registry, user->fd, interest);
 }
 
 /* Serves a user that the caller owns. */

@@ -8,7 +8,7 @@
  *
  *      armed  -------------------------- an event -------------------------->  on_event(), on some thread
  *        ^                                                                         |        |
- *        +------ weir_rearm(), it has to wait; weir_reregister(), it has more -----+        |
+ *        +------ weir_rearm(), it has to wait; weir_rearm_afresh(), it has more ---+        |
  *                                                                                           |
  *                                           weir_deregister(), close(), free()  <-----------+
  *
@@ -144,8 +144,7 @@ static void serve_and_await(struct echo *echo, struct connection *connection, bo
                 interest = AT_END;
         if (interest == HAS_MORE)
                 /* Not drained: a fresh look makes an event, in turn with those of others. */
-                r = weir_reregister(echo->registry, connection->fd, weir_ptr_token(connection),
-                                    HAS_MORE | WEIR_ONESHOT);
+                r = weir_rearm_afresh(echo->registry, connection->fd, HAS_MORE);
         else if (interest != AT_END)
                 r = weir_rearm(echo->registry, connection->fd, interest);
         if (interest == AT_END || r < 0)

@@ -247,7 +247,6 @@ static weir_interest serve(struct connection *connection, struct service *servic
  */
 static int await(struct connection *connection, struct service *service, weir_interest interest) {
         struct weir_registry *registry = service->registry;
-        weir_token token = weir_ptr_token(connection);
         bool first = !connection->registered, drained = interest != (WEIR_READABLE | WEIR_WRITABLE);
         enum stage stage = stage_of(service);
         int r;
@@ -255,7 +254,8 @@ static int await(struct connection *connection, struct service *service, weir_in
         if (interest & WEIR_READABLE)
                 interest |= WEIR_PRIORITY;
         if (first) {
-                r = weir_register(registry, connection->fd, token, interest | WEIR_ONESHOT | WEIR_HELD);
+                r = weir_register(registry, connection->fd, weir_ptr_token(connection),
+                                  interest | WEIR_ONESHOT | WEIR_HELD);
                 if (r < 0)
                         return r;
                 connection->registered = true;
@@ -268,7 +268,7 @@ static int await(struct connection *connection, struct service *service, weir_in
                 return r;
         if (!drained)
                 /* A fresh look finds it writable at once, and its turn comes after the others'. */
-                return weir_reregister(registry, connection->fd, token, interest | WEIR_ONESHOT);
+                return weir_rearm_afresh(registry, connection->fd, interest);
         return weir_rearm(registry, connection->fd, interest);
 }
 

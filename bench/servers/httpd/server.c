@@ -85,7 +85,7 @@ static void accept_clients(struct server *server) {
                 }
         }
         /* An event comes for whoever waits to be accepted already, and its turn comes after the others'. */
-        weir_reregister(registry, server->listener, TOKEN_LISTENER, WEIR_READABLE | WEIR_ONESHOT);
+        weir_rearm_afresh(registry, server->listener, WEIR_READABLE);
 }
 
 static void end_listener(struct server *server) {
