@@ -88,7 +88,8 @@
  *   Unsafe     is to close any other. Events may still come under the old token, be it a pointer to memory that was freed:
  *              one was fetched before, or a duplicate of the descriptor lives on.
  *   Reused     by another file, the number still names the old registration: rearm, disarm and retoken may return 0 or 1,
- *              and mean nothing. A deregister that comes too late ends what was registered there in the meantime.
+ *              and mean nothing. A deregister that comes too late ends what was registered there in the meantime;
+ *              weir_deregister_if(), by an event of the older one, does not.
  *   Ghosts     are registrations that a duplicate keeps alive in the kernel after close(2). Their events are dropped. One
  *              that is level-triggered is cured: the waiter moves all registrations to a new epoll set. For 20,000 that
  *              takes 50 ms, and each that is ready makes an event, also where one was told before.
