@@ -6,7 +6,7 @@
 #   servers  bench/rivals/compare.py, into bench/results/servers.json
 #   crew     weir-bench-crew and bench/rivals/loads.py, into crew.json, loads.json, loads.md and loads.svg there
 #   charts   the pictures in bench/results, the tables in its README.md and the figures in that of the project, from these
-# It wants a quiet machine, gnuplot, wrk and strace, and the libraries that weir is compared with. It takes an hour.
+# It wants a quiet machine, gnuplot, wrk and perf, and the libraries that weir is compared with. It takes an hour.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -201,7 +201,7 @@ def servers(results):
     return paragraph(
         f"{machine(results)} The same server on each, with {settings['threads']} threads; medians of {settings['rounds']} "
         f"rounds of {settings['seconds']} s of {results['tools']['wrk'].split(' [')[0]} on the same machine. System calls are "
-        "counted in a run of their own, which strace slows down."
+        "counted in a run of their own, by the kernel's tracepoints."
     ) + measured(results) + "\n" + paragraph(
         "httpd as a ratio to the best of the others, and for requests/s and p99 to the best whose threads share one poller; of "
         "each round by itself, with the middle half:"

@@ -7,7 +7,7 @@ compare.py [--quick] [--check] [--json FILE] BUILD_DIR
 All servers run all the time, each with two threads; those that have no load sleep. A round puts the load on one after another,
 and each round begins with another server, so what disturbs the machine disturbs them alike. Of each round come requests
 per second and the p99 of latency, as wrk says, and the CPU time of the server process, by its own clock, per request.
-System calls are counted in a short run of their own under strace, which slows all of them down; a request is one send there.
+System calls are counted in a short run of their own, by perf and the kernel's tracepoints; a request is one send there.
 
 --check only looks whether every server gives the same answers to the same requests; it needs no wrk.
 
@@ -15,7 +15,7 @@ The JSON is {"date", "machine": {"cpu", "cpus", "kernel", "architecture"}, "buil
 "settings": {"threads", "rounds", "seconds"}, "servers": {NAME: {"runs_on", "shares"}},
 "loads": [{"connections", "servers": {NAME: {"requests_per_s", "p99_us", "cpu_us", "epoll_ctl", "calls"}},
            "ratios": {NAME: {"requests_per_s", "p99_us", "cpu_us"}}}]}:
-a figure is {"median", "q1", "q3", "min", "max"}, or a mere number of calls per request, null without strace; a ratio is weir
+a figure is {"median", "q1", "q3", "min", "max"}, or a mere number of calls per request, null without perf; a ratio is weir
 to that server, of each round by itself; "shares" says that all threads share one poller.
 """
 import argparse
@@ -27,12 +27,10 @@ import platform
 import re
 import select
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 # The program, and whether its threads share one poller. The first is the one that the others are compared with.
@@ -45,6 +43,8 @@ SERVERS = {
 FIGURES = {"requests_per_s": "requests/s", "p99_us": "p99, µs", "cpu_us": "CPU, µs/request"}
 LOADS = [64, 8]  # connections
 THREADS = 2
+# The kernel's tracepoints: every call; that of a poller; those that answer a request.
+CALLS = ["raw_syscalls:sys_enter", *(f"syscalls:sys_enter_{call}" for call in ("epoll_ctl", "sendto", "sendmsg"))]
 PATIENCE = 10  # seconds for what takes none
 REQUEST = b"GET /plain HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 BODY = b"\r\n\r\nHello, weir\n"
@@ -178,44 +178,25 @@ def run_rounds(servers, connections, rounds, seconds):
 # ---------------------------------------------------------------- system calls
 
 
-def is_traced(server):
-    return all("\nTracerPid:\t0\n" not in (thread / "status").read_text() for thread in server.threads())
-
-
-def trace(server, seconds):
-    """System calls by name, of a server under load; None if it cannot be traced."""
-    with tempfile.NamedTemporaryFile("r") as output:
-        command = ["strace", "-f", "-c", "-o", output.name, "-p", str(server.process.pid)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
-            give_up = time.monotonic() + PATIENCE
-            while strace.poll() is None and not is_traced(server) and time.monotonic() < give_up:
-                time.sleep(0.01)
-            if strace.poll() is None:
-                time.sleep(seconds)
-                strace.send_signal(signal.SIGINT)
-            said = strace.communicate(timeout=PATIENCE)[1]
-        counts = {line.split()[-1]: int(line.split()[3]) for line in output if re.match(r"\s*\d+\.\d+\s", line)}
-    if not counts:
-        print(f"{server.name}: not traced: {said.strip()}", file=sys.stderr)
-        return None
-    return counts
-
-
 def count_calls(server, connections, seconds):
-    """epoll_ctl and all calls per request, between the arrival of the clients and their end."""
-    if not shutil.which("strace"):
-        return {"epoll_ctl": None, "calls": None}
+    """epoll_ctl and all calls per request, between the arrival of the clients and their end; None if they cannot be counted."""
+    none = {"epoll_ctl": None, "calls": None}
+    if not shutil.which("perf"):
+        return none
     with subprocess.Popen(wrk(server, connections, seconds + 2), stdout=subprocess.DEVNULL) as load:
         time.sleep(0.5)
-        counts = trace(server, seconds)
+        perf = subprocess.run(
+            ["perf", "stat", "-x,", "-p", str(server.process.pid), "-e", ",".join(CALLS), "--", "sleep", str(seconds)],
+            stderr=subprocess.PIPE, text=True, check=False)
         load.terminate()
     server.require_alive()
-    if counts is None:
-        return {"epoll_ctl": None, "calls": None}
-    counts.pop("total", None)
-    requests = counts.get("sendto", 0) + counts.get("sendmsg", 0)
-    require(requests > 0, f"{server.name}: no request under strace: {counts}")
-    return {"epoll_ctl": counts.get("epoll_ctl", 0) / requests, "calls": sum(counts.values()) / requests}
+    counts = {name: int(count) for count, name in re.findall(r"^(\d+),[^,]*,([^,]+),", perf.stderr, re.MULTILINE)}
+    if len(counts) < len(CALLS):
+        print(f"{server.name}: system calls are not counted: {perf.stderr.strip()}", file=sys.stderr)
+        return none
+    every, epoll_ctl, *sends = (counts[name] for name in CALLS)
+    require(sum(sends) > 0, f"{server.name}: no request while system calls were counted")
+    return {"epoll_ctl": epoll_ctl / sum(sends), "calls": every / sum(sends)}
 
 
 # ---------------------------------------------------------------- what comes out
@@ -237,7 +218,7 @@ def describe(build):
         "machine": {"cpu": cpu[1] if cpu else "unknown", "cpus": os.cpu_count(), "kernel": platform.release(),
                     "architecture": platform.machine()},
         "build": {"weir": project["version"], "options": " ".join(f"{name}={str(options[name]).lower()}" for name in shown)},
-        "tools": {name: first_line(*command) for name, command in {"wrk": ("wrk", "-v"), "strace": ("strace", "-V")}.items()
+        "tools": {name: first_line(*command) for name, command in {"wrk": ("wrk", "-v"), "perf": ("perf", "-v")}.items()
                   if shutil.which(name)},
     }
 
@@ -267,8 +248,8 @@ def compare(servers, args):
     results["loads"] = []
     if "buildtype=release" not in results["build"]["options"]:
         print("warning: not a release build: these figures say little", file=sys.stderr)
-    if not shutil.which("strace"):
-        print("strace is not installed: no system calls are counted", file=sys.stderr)
+    if not shutil.which("perf"):
+        print("perf is not installed: no system calls are counted", file=sys.stderr)
     for connections in LOADS:
         figures, ratios = run_rounds(servers, connections, rounds, seconds)
         for server in servers:
