@@ -105,6 +105,7 @@ def run_case(servers, script, connections, rounds, seconds):
 
 
 def start(build, stack, options, threads):
+    os.environ["LOAD_RATE"] = subprocess.run([build / "bench/rivals/rate"], stdout=subprocess.PIPE, text=True, check=True).stdout
     servers = []
     for name, program in SERVERS.items():
         if (build / program).exists():
