@@ -3,7 +3,7 @@
 #
 # Checks the installed library: installed.sh DIRECTORY. Nothing else was built for it. All public headers are there, and the
 # manual, and by pkg-config alone programs in C and C++ are built with the shared library, and one with the static library
-# that needs no other.
+# that needs no other. The examples that are installed are built, too.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -43,3 +43,18 @@ case $static in
 *-pthread*) ;;
 *) echo 'installed: weir.pc does not say what the static library needs' >&2; exit 1 ;;
 esac
+
+# By their own makefile, in a copy.
+examples=$directory/examples
+cp -R "$prefix/share/doc/weir/examples" "$examples"
+CFLAGS="-O1 $warnings" make -s -C "$examples"
+for program in sockets sources take walk broker chat echo httpd; do
+        test -x "$examples/$program"
+        case $program in
+        sockets | sources | take | walk) LD_LIBRARY_PATH=$prefix/lib "$examples/$program" ;;
+        *) LD_LIBRARY_PATH=$prefix/lib "$examples/$program" --help ;;
+        esac >"$examples/$program.txt"
+done
+if pkg-config --exists openssl; then
+        LD_LIBRARY_PATH=$prefix/lib "$examples/tls" --help >/dev/null
+fi

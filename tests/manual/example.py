@@ -4,7 +4,7 @@
 Takes an example out of a page: example.py PAGE NAME OUTPUT.
 
 In Markdown, NAME is the title of a section, and the example is the first block in it. In mdoc(7), NAME is code, the first
-display of EXAMPLES, or output, the second.
+display of EXAMPLES, or output, the second. In C, it is code, all, or output, what the comment at the end says that it prints.
 """
 
 import pathlib
@@ -24,10 +24,16 @@ def from_mdoc(text, name):
     return displays[place].replace('\\e', '\\').replace('\\&', '') if place < len(displays) else None
 
 
+def from_c(text, name):
+    found = re.search(r'^/\*\n \* It prints:\n(.*?)^ \*/$', text, re.M | re.S)
+    return found and (text if name == 'code' else re.sub(r'^ \* ', '', found[1], flags=re.M))
+
+
 def main():
     page, name, output = sys.argv[1:]
     text = pathlib.Path(page).read_text()
-    found = from_markdown(text, name) if page.endswith('.md') else from_mdoc(text, name)
+    find = {'.md': from_markdown, '.c': from_c}.get(pathlib.Path(page).suffix, from_mdoc)
+    found = find(text, name)
     if not found:
         sys.exit(f'{page} has no example {name}')
     pathlib.Path(output).write_text(found)
