@@ -90,8 +90,8 @@ WEIR_PUBLIC int weir_address_format(const struct weir_address *address, char *bu
  *   flags    0, WEIR_REUSE_PORT, WEIR_ONLY_IPV6 with an IPv6 address, or WEIR_SEQPACKET with a Unix address
  * Ownership: the caller closes the descriptor. Returns the descriptor.
  * Errors: -EINVAL also for other flags, for one that does not go with the family, WEIR_REUSE_PORT with a Unix address
- * among them, a length that is not one of its family, and a link-local address without its interface; -EADDRINUSE the address is taken, or the file exists, be it of a socket long
- * closed; -EADDRNOTAVAIL no address of this machine; -EACCES, -EPERM a port or a directory that this user may not use;
+ * among them, a length that is not one of its family, and a link-local address without its interface; -EADDRINUSE the
+ * address is taken, or the file exists, be it of a socket long closed; -EADDRNOTAVAIL no address of this machine; -EACCES, -EPERM a port or a directory that this user may not use;
  * -ENOENT, -ENOTDIR, -ELOOP, -EROFS about the path; -ENODEV no such interface; -EAFNOSUPPORT, -EOPNOTSUPP,
  * -EPROTONOSUPPORT, -ESOCKTNOSUPPORT the family has no such sockets; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM.
  */
@@ -136,7 +136,8 @@ WEIR_PUBLIC int weir_stream_connect_from(const struct weir_address *address, con
                                          unsigned flags);
 
 /*
- * Finishes a connect: takes the error of the socket (SO_ERROR), then asks for its peer. 0 says that it is connected.
+ * Finishes a connect, and no stream: it asks how the attempt ended. Takes the error of the socket (SO_ERROR), then asks for its
+ * peer. 0 says that it is connected.
  *   ret_peer  the address of the other end, or NULL
  * Errors: -ENOTCONN not decided yet, the event was spurious: wait for the next one, after weir_rearm() if one-shot;
  * -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -ENETUNREACH, -EHOSTUNREACH and others: why it failed. Close it, for that is

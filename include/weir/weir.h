@@ -266,9 +266,9 @@ WEIR_PUBLIC int weir_poll_interrupt(struct weir_poll *poll);
 
 /*
  * A descriptor that polls readable while weir_poll_wait() has something to look at, to nest the poll in another loop.
- * Returns the same one each time, and does not fail after its first success, but in a forked child. Once it was asked for, wakes of an idle poll always write to the eventfd, each rearm makes an
- * epoll_ctl(2), and a deadline that is the first to come makes a timerfd_settime(2); the descriptor may be readable for one that
- * was moved.
+ * Returns the same one each time, and does not fail after its first success, but in a forked child. Once it was asked for,
+ * wakes of an idle poll always write to the eventfd, each rearm makes an epoll_ctl(2), and a deadline that is the first to come
+ * makes a timerfd_settime(2); the descriptor may be readable for one that was moved.
  * Ownership: the poll's; do not close it, do not read it.
  * Errors: -EMFILE, -ENFILE, -ENOSPC, -ENOMEM; -ELOOP what is registered is a chain of epoll sets as deep as the kernel allows.
  */
@@ -432,9 +432,9 @@ WEIR_PUBLIC int weir_deregister_if(struct weir_registry *registry, int fd, const
 WEIR_PUBLIC weir_time weir_now(void);
 
 /*
- * When this poll last fetched: no system call, and no look at the clock. For limits that need no more than that, such as the
- * idle time of a connection whose event is being handled. Until the first fetch after the first call this is the present moment;
- * from then on each wait reads the clock. 0 for NULL and in a child.
+ * A clock that is kept: the moment when this poll last fetched, without a system call or a look at the clock. For limits that
+ * need no more than that, such as the idle time of a connection whose event is being handled. Until the first fetch after the
+ * first call this is the present moment; from then on each wait reads the clock. 0 for NULL and in a child.
  */
 WEIR_PUBLIC weir_time weir_registry_moment(struct weir_registry *registry);
 

@@ -204,7 +204,8 @@ static void serve(struct broker *broker, struct subscriber *one, bool late) {
         enum found in, out;
         int r;
 
-        in = receive(broker, one, &heard); /* before the look at the time: data and timeout may be one event */
+        in = receive(broker, one, &heard); /* first: data and timeout may be one event */
+        /* The end, for each subscriber. */
         if (one->phase == OPEN && atomic_load(&broker->stopping))
                 say_goodbye(broker, one, "bye\n");
         else if (one->phase == OPEN && heard)
@@ -218,6 +219,7 @@ static void serve(struct broker *broker, struct subscriber *one, bool late) {
                 end(broker, one);
                 return;
         }
+        /* All is written: now the peer reads it, and closes. */
         if (out == MORE && one->phase == LEAVING) {
                 shutdown(one->fd, SHUT_WR);
                 one->phase = LEFT;
@@ -260,10 +262,10 @@ static void admit(struct broker *broker, int fd) {
                 end(broker, one);
 }
 
-/* It is a one-shot, too: so at the stop its owner may close it. */
 static void on_listener(struct broker *broker) {
         int fd;
 
+        /* The end, for the listener: it is a one-shot, so its owner may close it. */
         if (atomic_load(&broker->stopping)) {
                 weir_deregister(broker->registry, broker->listener);
                 close(broker->listener);
