@@ -464,9 +464,9 @@ WEIR_PUBLIC int weir_set_deadline(struct weir_registry *registry, int fd, weir_t
 WEIR_PUBLIC int weir_trigger(struct weir_registry *registry, int fd);
 
 /*
- * The same for each descriptor that is registered. Returns how many. Of a weir_register() at the same time, either the
- * registration is triggered, or the registering thread sees after its return what the caller wrote before. Takes time in
- * proportion to the highest descriptor ever registered.
+ * The same for each descriptor that is registered. Not for signal handlers. Returns how many. Of a weir_register() at the same
+ * time, either the registration is triggered, or the registering thread sees after its return what the caller wrote before.
+ * Takes time in proportion to the highest descriptor ever registered.
  */
 WEIR_PUBLIC int weir_trigger_all(struct weir_registry *registry);
 
