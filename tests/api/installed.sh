@@ -48,10 +48,10 @@ esac
 examples=$directory/examples
 cp -R "$prefix/share/doc/weir/examples" "$examples"
 CFLAGS="-O1 $warnings" make -s -C "$examples"
-for program in sockets sources take walk broker chat echo httpd; do
+for program in nest sockets sources take walk broker chat echo httpd; do
         test -x "$examples/$program"
         case $program in
-        sockets | sources | take | walk) LD_LIBRARY_PATH=$prefix/lib "$examples/$program" ;;
+        nest | sockets | sources | take | walk) LD_LIBRARY_PATH=$prefix/lib "$examples/$program" ;;
         *) LD_LIBRARY_PATH=$prefix/lib "$examples/$program" --help ;;
         esac >"$examples/$program.txt"
 done
