@@ -44,6 +44,11 @@ static const char page[] =
         "counts</a>, and here is <a href=\"/plain\">the shortest page</a>.</p>\n"
         "</html>\n";
 
+/* The moment, for the idle limit; 0 where there is none. */
+static int64_t now(const struct service *service) {
+        return service->idle_timeout == WEIR_NEVER ? 0 : weir_registry_moment(service->registry);
+}
+
 struct connection *connection_new(int fd, struct service *service) {
         struct connection *connection = malloc(sizeof *connection);
 
@@ -51,7 +56,7 @@ struct connection *connection_new(int fd, struct service *service) {
                 return NULL;
         memset(connection, 0, offsetof(struct connection, input));
         connection->fd = fd;
-        connection->since = weir_registry_moment(service->registry);
+        connection->since = now(service);
         return connection;
 }
 
@@ -155,7 +160,7 @@ static void answer(struct connection *connection, struct service *service, bool 
                 connection->input_begin = connection->input_end = 0;
         if (count) {
                 connection->partial = false;
-                connection->since = weir_registry_moment(service->registry);
+                connection->since = now(service);
                 /* relaxed: a number */
                 atomic_fetch_add_explicit(&service->answered[(unsigned)connection->fd % SHARDS].count, count,
                                           memory_order_relaxed);
@@ -174,7 +179,7 @@ static int write_output(struct connection *connection, struct service *service) 
                         continue;
                 if (n < 0)
                         return -errno;
-                connection->since = weir_registry_moment(service->registry);
+                connection->since = now(service);
                 connection->output_begin += (unsigned)n;
                 if ((size_t)n < size)
                         return -EAGAIN;
@@ -229,7 +234,7 @@ static weir_interest serve(struct connection *connection, struct service *servic
                         if (!partial && stage_of(service) != RUNNING)
                                 return 0;
                         if (partial && !connection->partial)
-                                connection->since = weir_registry_moment(service->registry);
+                                connection->since = now(service);
                         connection->partial = partial;
                         return WEIR_READABLE;
                 }
@@ -263,9 +268,11 @@ static int await(struct connection *connection, struct service *service, weir_in
                 if (stage_of(service) != stage)
                         return 1;
         }
-        r = weir_set_deadline(registry, connection->fd, connection->since + service->idle_timeout);
-        if (r < 0)
-                return r;
+        if (service->idle_timeout != WEIR_NEVER) {
+                r = weir_set_deadline(registry, connection->fd, connection->since + service->idle_timeout);
+                if (r < 0)
+                        return r;
+        }
         if (!drained)
                 /* A fresh look finds it writable at once, and its turn comes after the others'. */
                 return weir_rearm_afresh(registry, connection->fd, interest);
@@ -280,7 +287,7 @@ static weir_interest expire(struct connection *connection, struct service *servi
                 return 0;
         timeout.close = true;
         append(connection, &timeout);
-        connection->since = weir_registry_moment(service->registry);
+        connection->since = now(service);
         return serve(connection, service);
 }
 

@@ -43,7 +43,7 @@ enum stage {
 /* What all connections share. */
 struct service {
         struct weir_registry *registry;
-        int64_t idle_timeout;
+        int64_t idle_timeout;      /* nanoseconds, or WEIR_NEVER */
         _Atomic(enum stage) stage; /* who changes it calls weir_trigger_all() then */
         struct {
                 _Alignas(64) _Atomic(uint64_t) count;

@@ -20,13 +20,13 @@ static const char usage[] =
         "\n"
         "  --port=N             listen on port N (default 8080; 0 picks a free one)\n"
         "  --threads=N          threads that serve (default: the number of processors)\n"
-        "  --idle-timeout=S     close connections that are idle for S seconds (default 30)\n" LOAD_USAGE
+        "  --idle-timeout=S     close connections that are idle for S seconds (default 30; or never)\n" LOAD_USAGE
         "  --quiet              print the address alone, no status line\n"
         "  --help               print this\n";
 
 struct options {
         unsigned long port, threads;
-        int64_t idle_timeout; /* nanoseconds, above 0 */
+        int64_t idle_timeout; /* nanoseconds, above 0, or WEIR_NEVER */
         struct load load;
         bool quiet;
 };
@@ -35,6 +35,10 @@ static bool parse_seconds(const char *text, int64_t *ret_ns) {
         double seconds;
         char *end;
 
+        if (!strcmp(text, "never")) {
+                *ret_ns = WEIR_NEVER;
+                return true;
+        }
         seconds = strtod(text, &end);
         if (end == text || *end || !(seconds >= 0.001 && seconds <= 1e9))
                 return false;
