@@ -62,10 +62,10 @@ def require(condition, what):
 class Server:
     """One that runs, on a port of its own."""
 
-    def __init__(self, name, program, options=(), threads=THREADS):
+    def __init__(self, name, program, options=(), threads=THREADS, under=()):
         self.name = name
-        self.process = subprocess.Popen([program, "--port=0", f"--threads={threads}", *options], stdout=subprocess.PIPE,
-                                        text=True)
+        self.process = subprocess.Popen([*under, program, "--port=0", f"--threads={threads}", *options],
+                                        stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline() if select.select([self.process.stdout], [], [], PATIENCE)[0] else ""
         said = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)/(?: with (.*))?\n", line)
         if not said:
