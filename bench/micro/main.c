@@ -49,7 +49,7 @@ static const char usage[] = "usage: weir-bench [OPTION]...\n"
                             "Measures weir, and the libraries found when it was built, against raw epoll.\n"
                             "\n"
                             "  --list          name the cases and their baselines, and end\n"
-                            "  --filter NAME   only cases with NAME in their names\n"
+                            "  --filter A,B    only cases with one of these in their names\n"
                             "  --quick         small sizes and short laps: under 20 seconds\n"
                             "  --sizes N,N     numbers of descriptors (100,1000,10000,18000)\n"
                             "  --reps N        repetitions (11); 9 with --quick\n"
@@ -150,8 +150,21 @@ static void parse(struct options *options, int argc, char **argv) {
         options->plan.operations = quick ? 2000 : 20000;
 }
 
+/* Whether one of the parts, which have commas between them, is in the name. */
+static bool matches(const char *parts, const char *name) {
+        for (;;) {
+                size_t length = strcspn(parts, ",");
+
+                if (memmem(name, strlen(name), parts, length))
+                        return true;
+                if (!parts[length])
+                        return false;
+                parts += length + 1;
+        }
+}
+
 static bool wanted(const struct options *options, const struct bench_case *what) {
-        return !options->filter || strstr(what->name, options->filter);
+        return !options->filter || matches(options->filter, what->name);
 }
 
 /* Runs a case at one size; false if that does not fit. */

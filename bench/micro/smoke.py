@@ -66,7 +66,9 @@ for case in results["cases"]:
 for peer in results["peers"]:
     check(any(case["peers"][peer] for case in results["cases"]), f"{peer} did nothing")
 
-check(run("--filter", "no such case").returncode == 2, "a filter that matches nothing is no error")
+some = [line.split()[0] for line in run("--list", "--filter", "clone,no such case,rearm").stdout.splitlines()]
+check(some == [name for name in names if "clone" in name or "rearm" in name], f"a filter of some names gives {some}")
+check(run("--filter", "no such case,nor this").returncode == 2, "a filter that matches nothing is no error")
 check(run("--sizes", "0").returncode == 2, "no descriptors are no error")
 check(run("--filter", "register", "--sizes", "1000", preexec_fn=few_descriptors).returncode == 1, "no figure is no error")
 check(run("--filter", "clone", "--json", path).returncode == 1, "a file that cannot be written is no error")

@@ -89,6 +89,58 @@ CREW_ROWS = (
     ("| behind |", "| no |"),
 )
 
+
+
+def micro(name, n, weir, libevent, libuv=None):
+    """Ratios to raw epoll, which takes 100 ns; bytes, where the name says memory."""
+    unit = "bytes" if name.startswith("memory") else "ns"
+    return {"name": name, "n": n, "unit": "bytes" if unit == "bytes" else "ratio", f"raw_{unit}": figure(100.0),
+            "weir": figure(weir), "peers": {"libevent": figure(libevent), "libuv": libuv and figure(libuv)}}
+
+
+def lateness(name, **p99):
+    return {"name": name, "busy": False, "sides": {side: {"n": 9, "p50_us": 1.0, "p99_us": value, "longest_us": value, "early": 0}
+                                                   for side, value in p99.items()}}
+
+
+DEADLINES = {**MACHINE, "build": {"weir": "0"}, "peers": {"libevent": {}, "libuv": {}}, "cases": [
+    micro("deadline-idle", 100, 0.1, 1.0), micro("deadline-idle-now", 100, 0.4, 1.0),
+    micro("deadline-set", 1000, 0.6, 1.0, 0.5), micro("deadline-set", 1000000, 1.8, 2.0, 1.0),
+    micro("deadline-remove", 1000, 0.8, 1.0, 2.0), micro("deadline-expire", 18000, 1.0, 2.0, 0.5),
+    micro("deadline-beside-t1", 1000, 1.0, 1.0), micro("deadline-beside-t2", 1000, 1.4, 1.0),
+    micro("trigger", None, 1.1, 1.0), micro("trigger-owned", None, 0.7, 1.0), micro("wake-taken", None, 1.0, 1.0),
+    micro("memory", 18000, 32.1, 100.0), micro("memory-deadline", 18000, 65.0, 100.0)]}
+LATE = {**MACHINE, "cases": [lateness("1ms", timerfd=20.0, weir=200.0, libevent=100.0),
+                             lateness("1s", timerfd=20.0, weir=200.0, libevent=100.0, libuv=300.0, asio=50.0),
+                             lateness("10s", timerfd=20.0, weir=90.0, libevent=100.0)]}
+LIMITS = {"settings": {"rounds": 9, "seconds": 2},
+          "instructions": [{"connections": 64, "with": 101.0, "without": 100.0, "ratio": 1.01, "looks": {"with": 1.0, "without": 0.0}},
+                           {"connections": 1, "with": 103.0, "without": 100.0, "ratio": 1.03, "looks": {"with": 1.0, "without": 0.0}}],
+          "loads": [{"connections": 64, "servers": {name: {"cpu_us": figure(9.0)} for name in ("weir", "never", "epoll", "libevent")},
+                     "ratios": {name: {"cpu_us": figure(ratio)} for name, ratio in
+                                (("never", 1.2), ("epoll", 0.9), ("libevent", 0.96))}}]}
+DEADLINE_ROWS = (
+    ("| move later, the moment given, 100 |", "| 0.100 | yes |"),
+    ("| move later, by weir_now(), 100 |", "| 0.400 | no |"),
+    ("| set, 1,000 | the best peer that is thread-safe, libevent |", "| 0.600 | yes |"),
+    ("| set, 1,000 | the best peer of all, libuv |", "| 1.200 | yes |"),
+    ("| remove, 1,000 | the best peer that is thread-safe, libevent |", "| 0.800 | no |"),
+    ("| expire and hand out, 18,000 | the best peer, libuv |", "| 2.000 | no |"),
+    ("| set, 1,000 to 1,000,000 |", "| 1.500 (3.00 to 2.00) | no |"),
+    ("| set on 2 threads beside a waiter, 1,000 |", "| 1.400 | no |"),
+    ("| trigger of an armed one-shot |", "| 1.100 | yes |"),
+    ("| trigger of an owned one |", "| 0.700 | no |"),
+    ("| p99 of lateness on an idle poll, 1 ms |", "| 0.200 ms | yes |"),
+    ("| the same, 1 s | the best peer without a timerfd, libevent |", "| 2.000 | no |"),
+    ("| the same, 10 s | the best peer without a timerfd, libevent |", "| 0.900 | yes |"),
+    ("| memory for a registration with a deadline, 18,000 |", "| 32.9 | no |"),
+    ("| memory for one without, 18,000, to the page |", "| yes |"),
+    ("| httpd with its idle limit, instructions per request, 64 connections |", "| 1.010 | yes |"),
+    ("| httpd with its idle limit, instructions per request, 1 connections |", "| 1.030 | no |"),
+    ("| httpd with its idle limit, CPU per request, 64 connections | the best rival with one, libevent |", "| 0.960 | no |"),
+    ("- Remove: ", "."),
+)
+
 # How a row must begin and end.
 ROWS = (
     ("- libevent", " 2: heavy"),
@@ -161,6 +213,14 @@ with tempfile.TemporaryDirectory() as name:
     made = run("loads.py", directory)
     check(made.returncode == 0 and not made.stderr, f"loads.py fails: {made.stderr.decode()}")
     check_rows((directory / "loads.md").read_text(), CREW_ROWS)
+
+    for file, results in (("deadlines", DEADLINES), ("late", LATE), ("limits", LIMITS)):
+        (directory / f"{file}.json").write_text(json.dumps(results))
+    made = run("deadlines.py", directory)
+    check(made.returncode == 0 and not made.stderr, f"deadlines.py fails: {made.stderr.decode()}")
+    text = (directory / "deadlines.md").read_text()
+    check_rows(text, DEADLINE_ROWS)
+    check("- Move later, the moment given" not in text, "a row that is met is explained")
 
     if shutil.which("gnuplot"):
         made = run("charts.py", directory)

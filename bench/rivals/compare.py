@@ -99,8 +99,12 @@ class Server:
 
 def answer(connection):
     """Asks once, and reads to the end of the body."""
-    got = b""
     connection.sendall(REQUEST)
+    return read_answer(connection)
+
+
+def read_answer(connection):
+    got = b""
     while not got.endswith(BODY):
         part = connection.recv(4096)
         require(part, f"the connection ends after {got!r}")

@@ -4,13 +4,14 @@
 
 limits.py [--quick] [--check] [--json FILE] BUILD_DIR
 
-Instructions are those of the whole program with one thread, counted by callgrind, of valgrind, in two runs that differ only in
-the number of requests: what lies between the two, by the requests between them, is the figure. callgrind hides the vDSO, so
-that a look at the clock is a system call: its instructions are missing, and looks are told beside, by request.
+Instructions are the user's, of the whole program with one thread, counted by callgrind, of valgrind, in two runs that differ only
+in the number of requests: what lies between the two, by the requests between them, is the figure. All connections ask together,
+so that one wait brings many of them; with a single connection each request has a wait to itself. callgrind hides the vDSO: a look
+at the clock is a system call, whose instructions are missing. How many looks there are by request is told beside.
 
 CPU time per request is as in compare.py, of all servers with the limit, and of httpd without one, which is "never".
 
-The JSON is {..., "settings", "instructions": {"with", "without", "ratio", "looks": {"with", "without"}},
+The JSON is {..., "settings", "instructions": [{"connections", "with", "without", "ratio", "looks": {"with", "without"}}],
 "loads": [{"connections", "servers", "ratios"}]}, the last as of compare.py, without system calls.
 """
 import argparse
@@ -24,19 +25,22 @@ import subprocess
 import sys
 import tempfile
 
-from compare import LOADS, PATIENCE, SERVERS, Failure, Server, answer, check, describe, require, run_rounds
+from compare import (LOADS, PATIENCE, REQUEST, SERVERS, Failure, Server, check, describe, read_answer, require,
+                     run_rounds)
 
 LIMITED, NEVER = "--idle-timeout=30", "--idle-timeout=never"
-CONNECTIONS = 8  # of those whose instructions are counted
+COUNTED = {64: 60, 1: 1000}  # by connections: how often all of them ask
 LOOK = "clock_gettime"
 
 
-def ask(port, requests):
-    """On some connections in turn."""
+def ask(port, connections, times):
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE)) for _ in range(CONNECTIONS)]
-        for number in range(requests):
-            answer(clients[number % CONNECTIONS])
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE)) for _ in range(connections)]
+        for _ in range(times):
+            for client in clients:
+                client.sendall(REQUEST)
+            for client in clients:
+                read_answer(client)
 
 
 def calls_of(function, profile):
@@ -54,29 +58,30 @@ def calls_of(function, profile):
     return count
 
 
-def count(program, limit, requests):
+def count(program, limit, connections, times):
     """Instructions, and looks at the clock, of a whole life of httpd."""
     with tempfile.TemporaryDirectory() as directory:
         profile = pathlib.Path(directory) / "profile"
-        server = Server("httpd", program, (limit,), 1, ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={profile}"))
+        server = Server("httpd", program, (limit,), 1,
+                        ("valgrind", "--log-file=/dev/null", "--tool=callgrind", f"--callgrind-out-file={profile}"))
         try:
-            ask(server.port, requests)
+            ask(server.port, connections, times)
         finally:
             server.stop()
         text = profile.read_text()
         return int(re.search(r"^(?:summary|totals): (\d+)", text, re.M)[1]), calls_of(LOOK, text)
 
 
-def count_instructions(program, requests):
+def count_instructions(program, connections, times):
     costs = {}
     for name, limit in (("with", LIMITED), ("without", NEVER)):
-        few, many = count(program, limit, requests), count(program, limit, 2 * requests)
-        costs[name] = [(b - a) / requests for a, b in zip(few, many)]
-    result = {name: cost[0] for name, cost in costs.items()}
-    result["ratio"] = result["with"] / result["without"]
-    result["looks"] = {name: cost[1] for name, cost in costs.items()}
-    print(f"instructions per request: {result['with']:.1f} with a limit, {result['without']:.1f} without: {result['ratio']:.4f}; "
-          f"looks at the clock beside: {result['looks']['with']:.3f} and {result['looks']['without']:.3f}", flush=True)
+        few, many = count(program, limit, connections, times), count(program, limit, connections, 2 * times)
+        costs[name] = [(b - a) / (connections * times) for a, b in zip(few, many)]
+    result = {"connections": connections, **{name: cost[0] for name, cost in costs.items()},
+              "ratio": costs["with"][0] / costs["without"][0], "looks": {name: cost[1] for name, cost in costs.items()}}
+    print(f"{connections} connections: {result['with']:.1f} instructions per request with a limit, {result['without']:.1f} without: "
+          f"{result['ratio']:.4f}; looks at the clock beside: {result['looks']['with']:.3f} and {result['looks']['without']:.3f}",
+          flush=True)
     return result
 
 
@@ -94,10 +99,11 @@ def start(build, stack):
 
 
 def measure(args):
-    rounds, seconds, requests = (3, 1, 1000) if args.quick else (9, 2, 4000)
+    rounds, seconds = (3, 1) if args.quick else (9, 2)
     results = describe(args.build)
-    results["settings"] = {"rounds": rounds, "seconds": seconds, "requests": requests}
-    results["instructions"] = count_instructions(args.build / SERVERS["weir"][0], requests)
+    results["settings"] = {"rounds": rounds, "seconds": seconds}
+    results["instructions"] = [count_instructions(args.build / SERVERS["weir"][0], connections, times)
+                               for connections, times in COUNTED.items()]
     results["loads"] = []
     with contextlib.ExitStack() as stack:
         servers = start(args.build, stack)
@@ -113,7 +119,7 @@ def measure(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s instead of 9 of 2 s, and fewer requests counted")
+    parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s instead of 9 of 2 s")
     parser.add_argument("--check", action="store_true", help="only look whether all give the same answers")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there, too")
     parser.add_argument("build", type=pathlib.Path, metavar="BUILD_DIR")
