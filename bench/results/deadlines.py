@@ -24,32 +24,34 @@ SERVERS = ("weir", "never")  # of limits.json, that are no rivals
 
 # By the kind of row, what bounds it where it is missed.
 BOUNDS = {
-    "idle": "libevent moves a timeout that is near the end of its heap by two locks and little more. weir moves a deadline by one "
-            "compare-and-swap, after a look whether the registration is the one that is meant; the swap alone, with its load, is "
-            "about 11 ns on this machine. No call with a locked instruction, which is what lets another thread expire the "
-            "deadline meanwhile, comes to a tenth of what libevent needs where its heap is small.",
-    "now": "Most of it is the look at the clock, 18 ns by itself. That is what weir_registry_moment() spares.",
-    "set": "libev and libuv have no lock, for a loop belongs to one thread: a set is a few stores in a heap. The lock and the checks "
-           "of weir are what lets any thread set and move a timer. libev looks at the clock once for all timers, as weir does here.",
-    "remove": "Taking away is one compare-and-swap, and what is in the heap stays until it is met; a peer with no lock and a small "
-              "heap needs less than that.",
-    "expire": "Each timeout is taken out under the lock, becomes an event of a batch, and is looked at once more when it is handed "
-              "out, for until then any thread may move it or end its registration. libuv and libev call back right out of the "
-              "heap, on the only thread that may change it.",
-    "growth": "With a million timers, wakers and heap lie in memory that no cache holds. Each timer is an object of its own beside "
-              "its place in the heap, as with libevent; the growth is that of memory accesses. A peer that costs much with a few "
-              "grows less, and one whose setting ends near the bottom of its heap touches less of it.",
-    "beside": "Two threads take turns at one lock, and at one heap.",
-    "trigger": "An armed one-shot is armed anew each time, a waker is not: that is a second call in the figure.",
-    "short": "The kernel's slack for a sleep is 50 µs for each thread, see PR_SET_TIMERSLACK in prctl(2), and more for a long one.",
-    "memory": "The table of registrations has a word more for each descriptor, or a page was counted on one side only.",
-    "instructions": "One hundredth of a request is some 17 instructions: httpd's own parser, answers and checks are no more than "
-                    "1,750. A call that checks what it is given and does one compare-and-swap takes more than these: by callgrind "
-                    "about 140 for weir_set_deadline(), and 24 for four calls of weir_registry_moment(). A wait with a deadline "
-                    "looks at the clock twice, which shows where each request has a wait of its own. In CPU time it is less: a "
-                    "request is for the most part two system calls.",
-    "cpu": "Of a request, the greater part is the kernel's recv(2) and send(2), which are the same for all. Bare epoll has one thread "
-           "that looks through all connections once a second, so its limit is a store and a coarse clock for each request.",
+    "idle": "libevent moves a timeout under a lock, which nobody else wants here, by a coarse clock and a step in its heap; where "
+            "that is small, a tenth of it is no more than two or three nanoseconds. weir finds the registration, stores the "
+            "moment, and then looks at the place in the heap. These two must not change their order, or a timeout that is about "
+            "to pass is lost: on x86 the store is a locked exchange, which alone takes more than a tenth of libevent's move.",
+    "now": "The difference to the former is the look at the clock, twice as much as the rest. weir_registry_moment() spares it. "
+           "libevent takes its time from a coarse clock, and is early at times, see below.",
+    "set": "libev has no lock, for its loop belongs to one thread: a set is a few stores in its heap. What any thread may set, "
+           "move and take away needs an exchange and a lock, which are two or three locked instructions. libevent's set of one of "
+           "a hundred is short, too, for it has little to move in its heap.",
+    "remove": "Taking away is an exchange, and what is in the heap stays until its time has come.",
+    "expire": "libevent calls back right out of its heap. weir takes each out under the lock and makes it an event of a batch, "
+              "and looks once more when it is handed out, for until then any thread may move the deadline or end the "
+              "registration. libevent gains by it as long as its events lie in the cache; with a million it needs the more.",
+    "growth": "With a million timers, the wakers and the heap lie in memory that no cache holds.",
+    "beside": "All sets of one poll go through one lock and into one heap, so two threads take turns; the lock's line goes from "
+              "one processor to the other each time, and with a hundred timers a lap is shorter than the start of its threads.",
+    "trigger": "An armed one-shot is armed anew each time, and a waker is not: that is a second call in the figure.",
+    "late": "The kernel stretches the sleep of a thread: see PR_SET_TIMERSLACK in prctl(2).",
+    "memory": "There are two tables, of 16 bytes each for a number, and what is counted is whole pages: the last one of each has "
+              "room to spare.",
+    "instructions": "One hundredth of a request is some 17 instructions, no more than one call needs that looks at what it is "
+                    "given. By callgrind weir_set_deadline() takes some 140, and 24 are the four calls of weir_registry_moment(). "
+                    "A wait with a deadline looks at the clock twice, and tells the kernel when to end; that shows where each "
+                    "request has a wait of its own. Most of a request is in the kernel: in CPU time the limit costs less, see "
+                    "\"never\" below.",
+    "cpu": "Most of a request is the kernel's recv(2) and send(2), which are the same for all. Without any limit httpd would not "
+           "be at 0.95 either. The limit of bare epoll is a coarse clock and a store for each request; for that it is late by up "
+           "to a second, and a thread looks through all connections each second, which hardly shows with so few.",
 }
 
 
@@ -64,7 +66,7 @@ class Micro:
     """Cases by name and size."""
 
     def __init__(self, results):
-        self.cases = {(case["name"], case["n"]): case for case in results["cases"]}
+        self.cases = {(case["name"], case["n"] and int(case["n"])): case for case in results["cases"]}
         self.peers = list(results["peers"])
 
     def sizes(self, name):
@@ -97,7 +99,7 @@ class Table:
 
 
 KINDS = {"idle": "Move later, the moment given", "now": "Move later, by weir_now()", "set": "Set", "remove": "Remove",
-         "expire": "Expire", "growth": "Growth", "beside": "Two threads", "trigger": "Trigger", "short": "Lateness",
+         "expire": "Expire", "growth": "Growth", "beside": "Two threads", "trigger": "Trigger", "late": "Lateness",
          "memory": "Memory", "instructions": "Instructions per request", "cpu": "CPU per request"}
 
 
@@ -156,12 +158,13 @@ def lateness(table, late):
         sides = case["sides"]
         ours = sides["weir"]["p99_us"]
         if case["name"] == "1ms":
-            table.add("short", "p99 of lateness on an idle poll, 1 ms", "—", 0.3, ours / 1000, f"{ours / 1000:.3f} ms")
+            table.add("late", "p99 of lateness on an idle poll, 1 ms", "—", 0.3, ours / 1000, f"{ours / 1000:.3f} ms")
         elif case["name"] in ("1s", "10s"):
             peers = {name: figures["p99_us"] for name, figures in sides.items() if name not in OWN_TIMERFD}
             if peers:
                 best = min(peers, key=peers.get)
-                table.add("short", f"the same, {case['name'][:-1]} s", f"the best peer without a timerfd, {best}", 1.0, ours / peers[best])
+                table.add("late", f"the same, {case['name'][:-1]} s", f"the best peer without a timerfd, {best}", 1.0,
+                          ours / peers[best])
 
 
 def memory(table, micro):
@@ -191,7 +194,8 @@ def cost_table(micro):
     text = head("case", "number", "epoll", "weir", *micro.peers)
     for (name, n), case in micro.cases.items():
         if case["unit"] == "bytes":
-            values = [0.0, case["weir"]["median"], *(case["peers"][peer] and case["peers"][peer]["median"] for peer in micro.peers)]
+            values = [0.0, case["weir"]["median"],
+                      *(case["peers"][peer] and case["peers"][peer]["median"] for peer in micro.peers)]
         else:
             values = [case["raw_ns"]["median"], ns(case, "weir"), *(ns(case, peer) for peer in micro.peers)]
         text += row(name, "—" if n is None else f"{n:,}", *("—" if value is None else f"{value:.1f}" for value in values))
@@ -231,15 +235,15 @@ def page(costs, late, limits):
     lateness(table, late)
     memory(table, micro)
     servers(table, limits)
-    return ("# Deadlines and triggers\n\nBy `bench/results/results.sh deadlines`. " + caption(costs, "") +
+    return ("# Deadlines and triggers\n\nBy `bench/results/results.sh deadlines`. " + caption(costs, "").strip() +
             "\n\nRatios of medians of laps that take turns, if no unit is named. With a million there are wakers alone, for so many "
             "descriptors are not to be had.\n\n" + table.text +
             ("\n## What bounds the rows that are missed\n\n" + table.bounds() if table.missed else "") +
             "\n## What an operation costs, in nanoseconds or bytes\n\nThe column epoll is what a program does without a library: "
             "timerfd_settime(2), or an eventfd.\n\n" + cost_table(micro) +
-            "\n## How late timers come\n\nFrom the moment to the return of the wait that brings it; many are 100,000 of random lengths "
-            "from 1 ms to 10 s, busy beside a descriptor that is always ready. libevent takes its time from a coarse clock, libuv "
-            "counts whole milliseconds from one that has begun: both come early at times.\n\n" + late_table(late) +
+            "\n## How late timers come\n\nFrom the moment to the return of the wait that brings it; many are 100,000 of random "
+            "lengths from 1 ms to 10 s, busy beside a descriptor that is always ready. libevent takes its time from a coarse clock, "
+            "libuv counts whole milliseconds from one that has begun: both come early at times.\n\n" + late_table(late) +
             "\n## What an idle limit costs httpd\n\nInstructions of the user by callgrind, which does not see those of a look at the "
             f"clock; CPU by {limits['settings']['rounds']} paired rounds of {limits['settings']['seconds']} s of wrk. \"never\" is "
             "httpd without a limit.\n\n" + limit_tables(limits))

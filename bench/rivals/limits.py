@@ -79,8 +79,8 @@ def count_instructions(program, connections, times):
         costs[name] = [(b - a) / (connections * times) for a, b in zip(few, many)]
     result = {"connections": connections, **{name: cost[0] for name, cost in costs.items()},
               "ratio": costs["with"][0] / costs["without"][0], "looks": {name: cost[1] for name, cost in costs.items()}}
-    print(f"{connections} connections: {result['with']:.1f} instructions per request with a limit, {result['without']:.1f} without: "
-          f"{result['ratio']:.4f}; looks at the clock beside: {result['looks']['with']:.3f} and {result['looks']['without']:.3f}",
+    print(f"{connections} connections: {result['with']:.1f} instructions per request with a limit, {result['without']:.1f} "
+          f"without: {result['ratio']:.4f}; looks at the clock beside: {result['looks']['with']:.3f} and {result['looks']['without']:.3f}",
           flush=True)
     return result
 

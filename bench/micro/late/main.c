@@ -202,8 +202,10 @@ static struct figures gather(const struct options *options, const struct sleeper
 /* Of each side some that sleep for 1 s and some that sleep for 10 s; results of both. */
 static void run_asleep(const struct options *options, struct case_result *ret) {
         size_t sides = count_sides(), max = sides * (options->loops[0] + options->loops[1]), n = 0;
-        struct sleeper *sleepers = calloc(max, sizeof *sleepers);
+        struct sleeper *sleepers;
 
+        require(max > 0, "a side");
+        sleepers = calloc(max, sizeof *sleepers);
         require(sleepers, "memory for threads");
         for (size_t which = 0; which < 2; ++which)
                 for (size_t i = 0; i < options->loops[which] * sides; ++i, ++n)
