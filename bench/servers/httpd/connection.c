@@ -10,8 +10,9 @@
  *
  *   It is registered when it has to wait for the first time. A request that came with it is answered before.
  *
- *   Its idle limit is the deadline of its registration. Each await() sets that, which costs a store. When it passes, the event
- *   comes to one thread, like any other: so does the word that the server is about to end.
+ *   Its idle limit is the deadline of its registration. What moves it is noted, so that await() sets it once for all that
+ *   was done, which costs a store. When it passes, the event comes to one thread, like any other: so does the word that the
+ *   server is about to end.
  *
  *   Responses to requests that came together go out together, as many as the output holds. While a client does not
  *   read, nothing more is read from it either: it holds one buffer of each kind, and waits for WEIR_WRITABLE alone.
@@ -44,19 +45,14 @@ static const char page[] =
         "counts</a>, and here is <a href=\"/plain\">the shortest page</a>.</p>\n"
         "</html>\n";
 
-/* The moment, for the idle limit; 0 where there is none. */
-static int64_t now(const struct service *service) {
-        return service->idle_timeout == WEIR_NEVER ? 0 : weir_registry_moment(service->registry);
-}
-
-struct connection *connection_new(int fd, struct service *service) {
+struct connection *connection_new(int fd) {
         struct connection *connection = malloc(sizeof *connection);
 
         if (!connection)
                 return NULL;
         memset(connection, 0, offsetof(struct connection, input));
         connection->fd = fd;
-        connection->since = now(service);
+        connection->moved = true;
         return connection;
 }
 
@@ -160,7 +156,7 @@ static void answer(struct connection *connection, struct service *service, bool 
                 connection->input_begin = connection->input_end = 0;
         if (count) {
                 connection->partial = false;
-                connection->since = now(service);
+                connection->moved = true;
                 /* relaxed: a number */
                 atomic_fetch_add_explicit(&service->answered[(unsigned)connection->fd % SHARDS].count, count,
                                           memory_order_relaxed);
@@ -170,7 +166,7 @@ static void answer(struct connection *connection, struct service *service, bool 
 /* ---------------------------------------------------------------- input and output */
 
 /* Sends what there is. 0 if all of it went, -EAGAIN if the socket is full, another negative errno if it is broken. */
-static int write_output(struct connection *connection, struct service *service) {
+static int write_output(struct connection *connection) {
         while (connection->output_begin < connection->output_end) {
                 size_t size = connection->output_end - connection->output_begin;
                 ssize_t n = send(connection->fd, connection->output + connection->output_begin, size, MSG_NOSIGNAL);
@@ -179,7 +175,7 @@ static int write_output(struct connection *connection, struct service *service) 
                         continue;
                 if (n < 0)
                         return -errno;
-                connection->since = now(service);
+                connection->moved = true;
                 connection->output_begin += (unsigned)n;
                 if ((size_t)n < size)
                         return -EAGAIN;
@@ -218,7 +214,7 @@ static weir_interest serve(struct connection *connection, struct service *servic
 
                 /* Output first: what waited for room in it stands in the input already. */
                 do {
-                        r = write_output(connection, service);
+                        r = write_output(connection);
                         if (r < 0)
                                 return r == -EAGAIN ? WEIR_WRITABLE : 0;
                         answer(connection, service, drained);
@@ -234,7 +230,7 @@ static weir_interest serve(struct connection *connection, struct service *servic
                         if (!partial && stage_of(service) != RUNNING)
                                 return 0;
                         if (partial && !connection->partial)
-                                connection->since = now(service);
+                                connection->moved = true;
                         connection->partial = partial;
                         return WEIR_READABLE;
                 }
@@ -247,7 +243,7 @@ static weir_interest serve(struct connection *connection, struct service *servic
 }
 
 /*
- * Sets the deadline, then gives the connection back: to whoever gets its next event. 0 or a negative errno; or 1, and the caller
+ * Sets the deadline if it is to move, then gives the connection back: to whoever gets its next event. 0 or a negative errno; or 1, and the caller
  * still owns it and is to look once more.
  */
 static int await(struct connection *connection, struct service *service, weir_interest interest) {
@@ -268,11 +264,12 @@ static int await(struct connection *connection, struct service *service, weir_in
                 if (stage_of(service) != stage)
                         return 1;
         }
-        if (service->idle_timeout != WEIR_NEVER) {
-                r = weir_set_deadline(registry, connection->fd, connection->since + service->idle_timeout);
+        if (connection->moved && service->idle_timeout != WEIR_NEVER) {
+                r = weir_set_deadline(registry, connection->fd, weir_registry_moment(registry) + service->idle_timeout);
                 if (r < 0)
                         return r;
         }
+        connection->moved = false;
         if (!drained)
                 /* A fresh look finds it writable at once, and its turn comes after the others'. */
                 return weir_rearm_afresh(registry, connection->fd, interest);
@@ -287,18 +284,17 @@ static weir_interest expire(struct connection *connection, struct service *servi
                 return 0;
         timeout.close = true;
         append(connection, &timeout);
-        connection->since = now(service);
+        connection->moved = true;
         return serve(connection, service);
 }
 
 bool connection_serve(struct connection *connection, struct service *service, const struct weir_event *event) {
-        int64_t since = connection->since;
         weir_interest interest;
 
         if (weir_event_is_priority(event))
                 connection->urgent = true;
         interest = serve(connection, service);
-        if (interest && weir_event_is_timeout(event) && connection->since == since)
+        if (interest && weir_event_is_timeout(event) && !connection->moved)
                 interest = expire(connection, service);
         while (interest) {
                 int r = await(connection, service, interest);

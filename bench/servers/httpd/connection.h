@@ -19,11 +19,11 @@
 struct connection {
         int fd;
         bool registered;
-        bool urgent;   /* urgent data has come: a short count does not say any more that all was read */
-        bool partial;  /* a request has begun to arrive */
-        bool ending;   /* the last response is written or on its way; what still comes in is thrown away */
-        bool ended;    /* the client has been told so */
-        int64_t since; /* when the connection fell idle, its request began, or its output last moved */
+        bool urgent;  /* urgent data has come: a short count does not say any more that all was read */
+        bool partial; /* a request has begun to arrive */
+        bool ending;  /* the last response is written or on its way; what still comes in is thrown away */
+        bool ended;   /* the client has been told so */
+        bool moved;   /* it is new, a request has begun or ended, or output has gone: its deadline is to be set anew */
         unsigned input_begin, input_end;
         unsigned output_begin, output_end;
         char input[CONNECTION_INPUT];
@@ -51,7 +51,7 @@ struct service {
 };
 
 /* A connection of an accepted socket, which it takes over. The caller owns it. NULL when out of memory. */
-struct connection *connection_new(int fd, struct service *service);
+struct connection *connection_new(int fd);
 
 /* Closes the socket, and frees the connection. Only for the owner, who is the only one that knows it. */
 void connection_close(struct connection *connection, struct service *service);

@@ -54,7 +54,7 @@ static void serve(struct server *server, struct connection *connection, const st
 }
 
 static void take_in(struct server *server, int fd) {
-        struct connection *connection = connection_new(fd, &server->service);
+        struct connection *connection = connection_new(fd);
 
         if (!connection) {
                 close(fd);
