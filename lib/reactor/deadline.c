@@ -183,8 +183,8 @@ static bool make_room(struct weir_deadlines *all) {
         return true;
 }
 
-/* Before the first one of a number. 0, -ENOMEM or -ECHILD. */
-static int make_first(struct weir_registry *core, uint32_t name, struct weir_deadline **ret_deadline) {
+/* Before the first one of a number, which is there then. 0, -ENOMEM or -ECHILD. */
+static __attribute__((cold, noinline)) int make_first(struct weir_registry *core, uint32_t name) {
         struct weir_deadlines *all = &core->deadlines;
         struct weir_deadline *deadline = weir_deadline_find(core, name);
         int r = 0;
@@ -203,7 +203,6 @@ static int make_first(struct weir_registry *core, uint32_t name, struct weir_dea
                         r = -ENOMEM;
         }
         weir_unlock(core->life, &all->lock);
-        *ret_deadline = deadline;
         return r;
 }
 
@@ -220,8 +219,9 @@ static void announce(struct weir_registry *core) {
         weir_sys_timer_set(timer, moment);
 }
 
-/* Puts a number in whose place is not early enough. 0 or -ECHILD. */
-static int set_place(struct weir_registry *core, uint32_t name, struct weir_deadline *deadline, weir_time moment) {
+/* Puts a number in whose place is not early enough. 0 or -ECHILD. Never inlined: what it saves would cost every move. */
+static __attribute__((noinline)) int set_place(struct weir_registry *core, uint32_t name,
+                                               struct weir_deadline *deadline, weir_time moment) {
         struct weir_deadlines *all = &core->deadlines;
         bool early;
 
@@ -248,9 +248,10 @@ int weir_deadline_set(struct weir_registry *core, uint32_t name, weir_time momen
         if (!deadline || atomic_load_explicit(&deadline->placed, memory_order_relaxed) == PLACED_NO_ROOM) {
                 if (moment == WEIR_NEVER)
                         return 0;
-                r = make_first(core, name, &deadline);
+                r = make_first(core, name);
                 if (r < 0)
                         return r;
+                deadline = weir_deadline_find(core, name);
         }
         /* PAIR(moment), PAIR(due). */
         atomic_store_explicit(&deadline->left, WEIR_NEVER - moment, memory_order_seq_cst);

@@ -78,7 +78,7 @@ static uint64_t word_to_come(uint64_t word, uint64_t registration) {
 }
 
 /* What a call about a descriptor that is not registered returns. */
-static int not_registered(int fd) {
+static __attribute__((cold, noinline)) int not_registered(int fd) {
         return weir_sys_is_open(fd) ? -ENOENT : -EBADF;
 }
 

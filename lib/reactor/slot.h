@@ -261,7 +261,7 @@ void weir_slot_invalidate(struct weir_slot *slot, uint64_t keep);
  * Sleeps until the lock, if the slot is locked, is given up, but no longer than timeout. May return for no reason. 0, -EINTR
  * if a signal came, or -ECHILD if this process was forked meanwhile.
  */
-int weir_slot_await(struct weir_life *life, struct weir_slot *slot, int64_t timeout);
+__attribute__((cold, noinline)) int weir_slot_await(struct weir_life *life, struct weir_slot *slot, int64_t timeout);
 
 /* Whether an entry is of a generation that the slot has left. Threads: any; a count, not a verdict. */
 bool weir_slot_is_stale(struct weir_slot *slot, uint64_t data);
