@@ -49,10 +49,11 @@ crew() {
         "$results/loads.py" "$results"
 }
 
+# With arguments for all three, which is --quick, for a first look.
 deadlines() {
-        measure deadlines weir-bench --filter deadline,trigger,wake-taken,memory
-        measure late weir-bench-late
-        bench/rivals/limits.py --json "$results/limits.json" "$build"
+        measure deadlines weir-bench --filter deadline,trigger,wake-taken,memory "$@"
+        measure late weir-bench-late "$@"
+        bench/rivals/limits.py "$@" --json "$results/limits.json" "$build"
         "$results/deadlines.py" "$results"
 }
 

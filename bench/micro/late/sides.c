@@ -132,7 +132,7 @@ static void weir_open(struct late_loop *loop, int ready) {
         require(weir_poll_create(&ours->weir.poll) == 0, "weir_poll_create");
         require(weir_events_create(BENCH_BATCH, &ours->weir.events) == 0, "weir_events_create");
         ours->weir.registry = weir_poll_registry(ours->weir.poll);
-        ours->wakers = calloc(loop->n, sizeof *ours->wakers);
+        ours->wakers = calloc(loop->n, sizeof(struct weir_waker *));
         ours->due = calloc(loop->n, sizeof *ours->due);
         require(ours->wakers && ours->due, "memory for wakers");
         for (size_t i = 0; i < loop->n; ++i)
