@@ -136,7 +136,7 @@ DEADLINE_ROWS = (
     ("| memory for a registration with a deadline, 18,000 |", "| 32.9 | no |"),
     ("| memory for one without, 18,000, to the page |", "| yes |"),
     ("| httpd with its idle limit, instructions per request, 64 connections |", "| 1.010 | yes |"),
-    ("| httpd with its idle limit, instructions per request, 1 connections |", "| 1.030 | no |"),
+    ("| httpd with its idle limit, instructions per request, 1 connection |", "| 1.030 | no |"),
     ("| httpd with its idle limit, CPU per request, 64 connections | the best rival with one, libevent |", "| 0.960 | no |"),
     ("- Remove: ", "."),
 )

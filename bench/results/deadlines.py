@@ -24,12 +24,13 @@ SERVERS = ("weir", "never")  # of limits.json, that are no rivals
 
 # By the kind of row, what bounds it where it is missed.
 BOUNDS = {
-    "idle": "libevent moves a timeout under a lock, which nobody else wants here, by a coarse clock and a step in its heap; where "
-            "that is small, a tenth of it is no more than two or three nanoseconds. weir finds the registration, stores the "
-            "moment, and then looks at the place in the heap. These two must not change their order, or a timeout that is about "
-            "to pass is lost: on x86 the store is a locked exchange, which alone takes more than a tenth of libevent's move.",
-    "now": "The difference to the former is the look at the clock, twice as much as the rest. weir_registry_moment() spares it. "
-           "libevent takes its time from a coarse clock, and is early at times, see below.",
+    "idle": "libevent moves a timeout under a lock, which nobody else wants here, by a coarse clock and a step in its heap: a tenth "
+            "of it is two to five nanoseconds. weir finds the registration, stores the moment, and then looks at the place in the "
+            "heap. These two must not change their order, or a timeout that is about to pass is lost: on x86 the store is a "
+            "locked exchange. To remove one is little else, and that takes more than a tenth of libevent's move already.",
+    "now": "The difference to the former is the look at the clock, twice as much as the rest: alone it takes more than three tenths "
+           "of libevent's move. weir_registry_moment() spares it. libevent takes its time from a coarse clock, and is early at "
+           "times, see below.",
     "set": "libev has no lock, for its loop belongs to one thread: a set is a few stores in its heap. What any thread may set, "
            "move and take away needs an exchange and a lock, which are two or three locked instructions. libevent's set of one of "
            "a hundred is short, too, for it has little to move in its heap.",
@@ -45,7 +46,7 @@ BOUNDS = {
     "memory": "There are two tables, of 16 bytes each for a number, and what is counted is whole pages: the last one of each has "
               "room to spare.",
     "instructions": "One hundredth of a request is some 17 instructions, no more than one call needs that looks at what it is "
-                    "given. By callgrind weir_set_deadline() takes some 140, and 24 are the four calls of weir_registry_moment(). "
+                    "given. By callgrind weir_set_deadline() takes some 95, and 12 are weir_registry_moment(). "
                     "A wait with a deadline looks at the clock twice, and tells the kernel when to end; that shows where each "
                     "request has a wait of its own. Most of a request is in the kernel: in CPU time the limit costs less, see "
                     "\"never\" below.",
@@ -176,14 +177,18 @@ def memory(table, micro):
               int((alone - BEFORE) * n / PAGE))
 
 
+def connections(of):
+    return f"{of['connections']} connection{'s' * (of['connections'] != 1)}"
+
+
 def servers(table, limits):
     for counted in limits["instructions"]:
-        table.add("instructions", f"httpd with its idle limit, instructions per request, {counted['connections']} connections",
-                  "httpd without", 1.01, counted["ratio"])
+        table.add("instructions", f"httpd with its idle limit, instructions per request, {connections(counted)}", "httpd without",
+                  1.01, counted["ratio"])
     for load in limits["loads"]:
         ratios = {name: figures["cpu_us"]["median"] for name, figures in load["ratios"].items() if name not in SERVERS}
         worst = max(ratios, key=ratios.get)
-        table.add("cpu", f"httpd with its idle limit, CPU per request, {load['connections']} connections",
+        table.add("cpu", f"httpd with its idle limit, CPU per request, {connections(load)}",
                   f"the best rival with one, {worst}", 0.95, ratios[worst])
 
 
