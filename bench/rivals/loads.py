@@ -123,7 +123,7 @@ def show(case):
 
 
 def run_all(args, script):
-    rounds, seconds = (3, 1) if args.quick else (7, 2)
+    rounds, seconds = (5, 1) if args.quick else (7, 2)
     results = describe(args.build)
     results["settings"] = {"rounds": rounds, "seconds": seconds, "load_average": os.getloadavg()[0]}
     results["servers"], results["cases"] = {}, []

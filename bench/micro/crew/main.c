@@ -9,6 +9,8 @@
  *   asleep     from a write to the function, when all threads of a crew sleep, beside a thread in that loop
  *   long-call  the same while another thread is in a call of 10 ms, after calls that were short: the look-out must notice
  *   behind     from the beginning of a call of 100 ms to that of what was fetched with it, likewise
+ *   first      the same of the first events after all threads have slept
+ *   blocked    the same while all other threads but one are blocked in a call
  *
  * The first three are ratios of laps that take turns, as in ../run.c; the others are microseconds, the 99th percentile of a
  * lap. Read run_case() first.
@@ -53,6 +55,7 @@ struct lap {
         atomic_int begun;              /* by first or second */
         _Atomic(int64_t) began_at[2];  /* the event that is timed; the long one */
         atomic_uint training, long_ms; /* short events to come; how long the first one is */
+        int gate;                      /* those that block read it */
         atomic_bool stop;
 };
 
@@ -120,7 +123,7 @@ static void note_time(struct weir_crew *crew, const struct weir_event *event, vo
         atomic_fetch_add(&lap->begun, 1);
 }
 
-/* 0 is short, and rings itself; then 1 and 2: of these the first to begin is long. */
+/* 0 is short, and rings itself; then 1 and 2: of these the first to begin is long. The others block. */
 static void surprise(struct weir_crew *crew, const struct weir_event *event, void *data) {
         struct lap *lap = data;
 
@@ -133,7 +136,10 @@ static void surprise(struct weir_crew *crew, const struct weir_event *event, voi
                         atomic_fetch_add(&lap->begun, 1);
                 return;
         }
-        if (atomic_fetch_add(&lap->begun, 1) == 0) {
+        if (event->token > 2) {
+                atomic_fetch_add(&lap->begun, 1);
+                take(lap->gate);
+        } else if (atomic_fetch_add(&lap->begun, 1) == 0) {
                 atomic_store(&lap->began_at[1], now_ns());
                 sleep_ms(atomic_load(&lap->long_ms));
         } else {
@@ -240,38 +246,67 @@ static double lap_asleep(const struct options *options, bool with_crew) {
         return median;
 }
 
+/* How a call that is far longer than those before it comes. */
+struct surprise {
+        unsigned ms;
+        unsigned blocked; /* threads in another call */
+        bool idle;        /* no event came before it for some time */
+        bool alone;       /* the other event comes while it goes on */
+};
+
+static void prepare(struct lap *lap, const struct surprise *how) {
+        for (unsigned i = 0; i < how->blocked; ++i) {
+                atomic_store(&lap->begun, 0);
+                put(lap->fds[3 + i]);
+                await(&lap->begun, 1);
+        }
+        atomic_store(&lap->begun, 0);
+        if (how->idle) {
+                sleep_ms(20);
+                return;
+        }
+        atomic_store(&lap->training, TRAINING);
+        put(lap->fds[0]);
+        await(&lap->begun, 1);
+        atomic_store(&lap->begun, 0);
+}
+
 /* In microseconds, from the later of the two: the beginning of the long call, and the moment when the other event came. */
-static double lap_surprise(const struct options *options, unsigned ms, bool behind) {
+static double surprise_once(struct lap *lap, const struct surprise *how) {
+        int64_t from;
+
+        prepare(lap, how);
+        put(lap->fds[1]);
+        if (how->alone) {
+                await(&lap->begun, 1);
+                sleep_ms(2);
+        }
+        from = now_ns();
+        put(lap->fds[2]);
+        while (atomic_load(&lap->begun) < 4)
+                sleep_ms(1);
+        for (unsigned i = 0; i < how->blocked; ++i)
+                put(lap->gate);
+        if (atomic_load(&lap->began_at[1]) > from)
+                from = atomic_load(&lap->began_at[1]);
+        return (double)(atomic_load(&lap->began_at[0]) - from) / 1000;
+}
+
+static double lap_surprise(const struct options *options, const struct surprise *how) {
         unsigned n = options->samples;
         double *values = calloc(n, sizeof *values), p99;
         struct lap lap;
 
         require(values, "memory");
-        open_lap(&lap, 3, surprise, true);
-        lap.long_ms = ms;
-        require(weir_crew_start(lap.crew, 2) == 0, "weir_crew_start");
-        for (unsigned i = 0; i < n; ++i) {
-                int64_t from;
-
-                atomic_store(&lap.training, TRAINING);
-                atomic_store(&lap.begun, 0);
-                put(lap.fds[0]);
-                await(&lap.begun, 1);
-                atomic_store(&lap.begun, 0);
-                put(lap.fds[1]);
-                if (!behind) {
-                        await(&lap.begun, 1);
-                        sleep_ms(2);
-                }
-                from = now_ns();
-                put(lap.fds[2]);
-                while (atomic_load(&lap.begun) < 4)
-                        sleep_ms(1);
-                if (atomic_load(&lap.began_at[1]) > from)
-                        from = atomic_load(&lap.began_at[1]);
-                values[i] = (double)(atomic_load(&lap.began_at[0]) - from) / 1000;
-        }
+        open_lap(&lap, 3 + how->blocked, surprise, true);
+        lap.long_ms = how->ms;
+        lap.gate = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+        require(lap.gate >= 0, "eventfd");
+        require(weir_crew_start(lap.crew, 2 + how->blocked) == 0, "weir_crew_start");
+        for (unsigned i = 0; i < n; ++i)
+                values[i] = surprise_once(&lap, how);
         close_lap(&lap);
+        close(lap.gate);
         summarize(values, n); /* which sorts */
         p99 = values[(size_t)((n - 1) * 99 / 100)];
         free(values);
@@ -289,11 +324,20 @@ static const struct {
         { "asleep", "a loop by hand", "ratio", 0 },
         { "long-call", "", "us", 2000 },
         { "behind", "", "us", 2000 },
+        { "first", "", "us", 2000 },
+        { "blocked", "", "us", 2000 },
 };
 
 #define N_CASES (sizeof cases / sizeof *cases)
 
 static double run_lap(const struct options *options, size_t which, bool with_crew) {
+        static const struct surprise surprises[] = {
+                { .ms = 10, .alone = true },
+                { .ms = 100 },
+                { .ms = 100, .idle = true },
+                { .ms = 100, .blocked = 2 },
+        };
+
         switch (which) {
         case 0:
                 return lap_of_one(options, 64, with_crew);
@@ -301,10 +345,8 @@ static double run_lap(const struct options *options, size_t which, bool with_cre
                 return lap_of_one(options, 1, with_crew);
         case 2:
                 return lap_asleep(options, with_crew);
-        case 3:
-                return lap_surprise(options, 10, false);
         default:
-                return lap_surprise(options, 100, true);
+                return lap_surprise(options, &surprises[which - 3]);
         }
 }
 

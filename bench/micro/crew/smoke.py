@@ -28,7 +28,8 @@ with tempfile.TemporaryDirectory() as directory:
     with open(path, encoding="utf-8") as file:
         results = json.load(file)
 
-check([case["name"] for case in results["cases"]] == ["one-64", "one-1", "asleep", "long-call", "behind"], "a case is missing")
+check([case["name"] for case in results["cases"]] ==
+      ["one-64", "one-1", "asleep", "long-call", "behind", "first", "blocked"], "a case is missing")
 check(all(case["weir"]["median"] > 0 for case in results["cases"]), "a case gave no figure")
 check(run("--what") == 2, "an option that is none is no error")
 check(run("--quick", "--json", path) == 1, "a file that cannot be written is no error")
