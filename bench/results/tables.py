@@ -191,7 +191,7 @@ def aimed_at(results):
         for load in results["loads"]:
             value, target = load["servers"]["weir"][figure], targets.get(load["connections"])
             if target is not None and value is not None:
-                text += row(title, load["connections"], NOTHING, f"{target:g}", f"{value:.3f}",
+                text += row(title, load["connections"], NOTHING, f"{target:g}", f"{value:.4g}",
                             "yes" if value <= target else "no")
     return text
 

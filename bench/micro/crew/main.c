@@ -139,7 +139,9 @@ static void surprise(struct weir_crew *crew, const struct weir_event *event, voi
         if (event->token > 2) {
                 atomic_fetch_add(&lap->begun, 1);
                 take(lap->gate);
-        } else if (atomic_fetch_add(&lap->begun, 1) == 0) {
+                return;
+        }
+        if (atomic_fetch_add(&lap->begun, 1) == 0) {
                 atomic_store(&lap->began_at[1], now_ns());
                 sleep_ms(atomic_load(&lap->long_ms));
         } else {
