@@ -112,6 +112,8 @@ static void call_wait_for(unsigned thread, const struct timespec *timeout) {
         struct call *close = begin(KIND_CLEAR, thread), *fetch = history_begin_part(KIND_FETCH, thread);
 
         fetch->result = weir_poll_wait(world.poll, world.events[thread], timeout);
+        if (fetch->result == 0 && !timeout)
+                world_break("a wait for ever that ends with nothing");
         if (fetch->result == -EBUSY)
                 close->kind = KIND_NONE;
         history_end(close);
@@ -174,7 +176,58 @@ static void call_defer(unsigned thread) {
         history_end(call);
 }
 
+/* ---------------------------------------------------------------- deadlines and triggers */
+
+static void set_deadline(unsigned thread, weir_time moment) {
+        struct call *call = begin(KIND_SET_DEADLINE, thread);
+
+        call->moment = moment;
+        call->result = weir_set_deadline(world.registry, NUMBER, moment);
+        history_end(call);
+}
+
+static void call_set_deadline(unsigned thread) {
+        set_deadline(thread, ALPHABET_MOMENT);
+}
+
+static void call_set_later(unsigned thread) {
+        set_deadline(thread, ALPHABET_LATER);
+}
+
+static void call_set_never(unsigned thread) {
+        set_deadline(thread, WEIR_NEVER);
+}
+
+static void call_set_waker_deadline(unsigned thread) {
+        struct call *call = begin(KIND_SET_WAKER_DEADLINE, thread);
+
+        call->moment = ALPHABET_MOMENT;
+        call->result = weir_waker_set_deadline(world.waker, call->moment);
+        history_end(call);
+}
+
+static void call_trigger(unsigned thread) {
+        struct call *call = begin(KIND_TRIGGER, thread);
+
+        call->result = weir_trigger(world.registry, NUMBER);
+        history_end(call);
+}
+
+static void call_trigger_all(unsigned thread) {
+        struct call *call = begin(KIND_TRIGGER_ALL, thread);
+
+        call->result = weir_trigger_all(world.registry);
+        history_end(call);
+}
+
 /* ---------------------------------------------------------------- what the world does */
+
+static void call_time(unsigned thread) {
+        struct call *call = begin(KIND_TIME, thread);
+
+        call->moment = kernel_pass_time();
+        history_end(call);
+}
 
 static void call_ready(unsigned thread) {
         struct call *call = begin(KIND_READY, thread);
@@ -279,6 +332,13 @@ const struct letter alphabet[] = {
         { 'K', "wake", 0, call_wake },
         { 'I', "interrupt", 0, call_interrupt },
         { 'F', "defer", 0, call_defer },
+        { 'M', "set the deadline", LETTER_OWN | LETTER_SETS, call_set_deadline },
+        { 'O', "set the deadline later", LETTER_OWN | LETTER_SETS, call_set_later },
+        { 'o', "remove the deadline", LETTER_OWN | LETTER_TIME, call_set_never },
+        { 'Q', "set the waker's deadline", LETTER_OWN | LETTER_SETS, call_set_waker_deadline },
+        { 'G', "trigger", LETTER_OWN, call_trigger },
+        { 'J', "trigger all", LETTER_OWN, call_trigger_all },
+        { 't', "time passes", LETTER_OWN | LETTER_TIME, call_time },
         { 'r', "ready", 0, call_ready },
         { 'd', "drain", 0, call_drain },
         { 'h', "hang up", 0, call_hang_up },

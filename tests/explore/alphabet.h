@@ -17,13 +17,18 @@
  *   7. sh tests/explore/all.sh build/tests/explore/explore >tests/explore/table.txt, for the counts are others now.
  */
 
+#include "kernel.h"
+
 #include <stdbool.h>
 
 enum {
-        LETTER_READS = 1,   /* it does nothing unless its thread has a batch */
-        LETTER_FETCHES = 2, /* its thread may have a batch afterwards */
-        LETTER_ONESHOT = 4, /* in one-shot mode alone */
-        LETTER_SPECIAL = 8, /* where the beginning has it among its own letters; and in beginnings and ends */
+        LETTER_READS = 1,    /* it does nothing unless its thread has a batch */
+        LETTER_FETCHES = 2,  /* its thread may have a batch afterwards */
+        LETTER_ONESHOT = 4,  /* in one-shot mode alone */
+        LETTER_TIME = 8,     /* it does nothing unless somebody has set a deadline */
+        LETTER_SETS = 16,    /* a deadline */
+        LETTER_OWN = 32,     /* of deadlines, triggers and time */
+        LETTER_SPECIAL = 64, /* where the beginning has it among its own letters; and in beginnings and ends */
 };
 
 struct letter {
@@ -34,6 +39,10 @@ struct letter {
 };
 
 extern const struct letter alphabet[];
+
+/* The moments of deadlines: time has passed once when the first has come, and twice at the later one. */
+#define ALPHABET_MOMENT (2 * KERNEL_HOUR)
+#define ALPHABET_LATER  (3 * KERNEL_HOUR)
 
 /* With the mode of the program, for registrations: 0, WEIR_LEVEL or WEIR_ONESHOT. */
 extern unsigned alphabet_mode;

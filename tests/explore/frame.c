@@ -12,6 +12,7 @@
 
 #define WAKER_TOKEN 500
 #define ROUNDS      8
+#define SLEEPS      3 /* that a wake ends */
 
 static void act(unsigned thread, char letter) {
         schedule_act_for(thread);
@@ -72,12 +73,14 @@ const char *frame_begin(const struct beginning *which, struct sequential *ret_st
         beginning = which;
         alphabet_mode = beginning->mode;
         memset(&world, 0, sizeof(world));
+        kernel_pass_time();
         schedule_reset();
         history_last.count = 0;
         world.history.alone = true;
         guarded(begin);
         sequential_init(ret_state);
         model_open(model, 0, true);
+        model->now = KERNEL_HOUR;
         model->sides[0].wakers[0] = (struct model_waker){ .exists = true, .token = WAKER_TOKEN };
         for (unsigned i = 0; i < history_last.count && !world.broken; i++)
                 world.broken = sequential_step(ret_state, &history_last.calls[i], 0);
@@ -108,11 +111,43 @@ static void go_on(void) {
         } while (any && !world.broken);
 }
 
-/* All have ended or sleep. Once all batches are closed, nothing may be due in a sleep; and a wake ends it. */
+static bool is_any_asleep(void) {
+        for (unsigned i = 0; i < threads; i++)
+                if (frame_is_asleep(i))
+                        return true;
+        return false;
+}
+
+static bool sets_deadline(const struct call *call) {
+        return call->kind == KIND_SET_DEADLINE || call->kind == KIND_SET_WAKER_DEADLINE;
+}
+
+/* Whether there was a deadline, and the time that its moment may be has not all passed. */
+static bool may_pass_time(void) {
+        bool is_set = beginning_has(beginning, LETTER_SETS);
+
+        for (unsigned place = 0; place < CALLS_MAX; place++)
+                is_set |= world.history.invoked & history_bit(place) && sets_deadline(&world.history.calls[place]);
+        return is_set && world.kernel.now < ALPHABET_LATER;
+}
+
+/* Nothing may be due. A wait that sleeps takes effect later: what ends it is still to come. */
+static void be_quiet(void) {
+        struct call *quiet = history_begin(KIND_QUIET, MAIN);
+
+        for (unsigned i = 0; i < threads; i++)
+                if (frame_is_asleep(i))
+                        world.history.before[i * PLACES + world.history.made[i] - 1u] |=
+                                history_bit((unsigned)(quiet - world.history.calls));
+        history_end(quiet);
+}
+
+/* All have ended or sleep. Once all batches are closed, nothing may be due in a sleep; time may end it, and a wake does. */
 static void end_sleeps(void) {
         bool closed[THREADS] = { false };
+        unsigned wakes = 0;
 
-        for (unsigned rounds = 0; !world.broken; rounds++) {
+        while (!world.broken) {
                 bool asleep = false;
 
                 for (unsigned i = 0; i < threads; i++)
@@ -130,17 +165,15 @@ static void end_sleeps(void) {
                 if (!asleep)
                         return;
                 go_on();
-                asleep = false;
-                for (unsigned i = 0; i < threads; i++)
-                        asleep |= frame_is_asleep(i);
-                if (!asleep)
+                if (!is_any_asleep())
                         continue;
-                if (rounds == 3) {
+                be_quiet();
+                if (may_pass_time())
+                        act(MAIN, 't');
+                else if (wakes++ < SLEEPS)
+                        act(MAIN, 'K');
+                else
                         world_break("a sleep that no wake ends");
-                        return;
-                }
-                history_end(history_begin(KIND_QUIET, MAIN));
-                act(MAIN, 'K');
                 go_on();
         }
 }
@@ -162,6 +195,13 @@ static bool read_all(unsigned rounds) {
         return false;
 }
 
+/* Where the poll is nested, nothing may be due while the outer set is not readable. Then waits and reads. */
+static bool read_nested(unsigned rounds) {
+        if (strchr(beginning->letters, 'n') && !kernel_is_readable(weir_poll_fd(world.poll)))
+                history_end(history_begin(KIND_QUIET, MAIN));
+        return read_all(rounds);
+}
+
 static void close_all(void) {
         weir_waker_destroy(world.waker);
         for (unsigned i = 0; i < THREADS; i++)
@@ -173,21 +213,28 @@ static void close_all(void) {
                 world_break("memory is not given back, or used after that");
 }
 
-/* What is ready comes, what is not ends; then all comes down. */
+/* What is ready comes, what is not ends, and what has a deadline when that has passed; then all comes down. */
 static void finish(void) {
+        bool passes;
+
         history_last.count = 0;
         end_sleeps();
         if (world.broken)
                 return;
+        passes = may_pass_time();
         world.history.alone = true;
-        read_all(2);
+        read_nested(2);
+        while (passes && world.kernel.now < ALPHABET_LATER) {
+                act(0, 't');
+                read_nested(2);
+        }
         act(0, 'q');
         act(0, 'z');
         if (!read_all(ROUNDS))
                 world_break("events that go on though nothing is ready");
         act(0, 'A');
         act(0, 'r');
-        read_all(2);
+        read_nested(2);
         act(0, 'q');
         act(0, 'z');
         if (!read_all(ROUNDS))

@@ -13,7 +13,7 @@ static unsigned caller(void) {
         return world.schedule.inside ? world.schedule.self : MAIN;
 }
 
-static struct call *begin(enum kind kind, unsigned batch, uint32_t before) {
+static struct call *begin(enum kind kind, unsigned batch, uint64_t before) {
         struct history *history = &world.history;
         struct call *call;
 
@@ -27,7 +27,7 @@ static struct call *begin(enum kind kind, unsigned batch, uint32_t before) {
         } else {
                 unsigned self = caller(), place;
 
-                if (history->made[self] == PLACES) {
+                if (history->made[self] == (self == MAIN ? MAIN_PLACES : PLACES)) {
                         world_break("more calls than the history can hold");
                         history->made[self]--;
                 }

@@ -13,15 +13,16 @@
 #include "call.h"
 #include "scheduler.h"
 
-#define PLACES    8 /* of a thread */
-#define CALLS_MAX ((THREADS + 1) * PLACES)
-#define LAST_MAX  160
+#define PLACES      8  /* of a thread */
+#define MAIN_PLACES 16 /* the last ones */
+#define CALLS_MAX   (THREADS * PLACES + MAIN_PLACES)
+#define LAST_MAX    240
 
 struct history {
-        uint32_t invoked, returned; /* a bit for each place */
+        uint64_t invoked, returned; /* a bit for each place */
         uint8_t made[THREADS + 1];
         struct call calls[CALLS_MAX];
-        uint32_t before[CALLS_MAX]; /* calls that had returned when this one was made */
+        uint64_t before[CALLS_MAX]; /* calls that had returned when this one was made */
         bool alone;                 /* no other thread runs: calls go to the list */
 };
 
@@ -40,8 +41,8 @@ void history_end(struct call *call);
 /* A new epoll set was made. */
 void history_note_set(void);
 
-static inline uint32_t history_bit(unsigned place) {
-        return UINT32_C(1) << place;
+static inline uint64_t history_bit(unsigned place) {
+        return UINT64_C(1) << place;
 }
 
 #endif

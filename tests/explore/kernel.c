@@ -102,6 +102,30 @@ int kernel_create_eventfd(void) {
         return open_own(FILE_EVENTFD, 0);
 }
 
+static void ring(struct kernel_file *file) {
+        if (!file->rings || file->rings > world.kernel.now)
+                return;
+        file->rings = 0;
+        file->ready = EPOLLIN;
+        tell(number_of(file), EPOLLIN);
+}
+
+/* Like timerfd_settime(2), it is not readable afterwards for what it was set to before. */
+void kernel_set_timer(int number, int64_t moment) {
+        struct kernel_file *file = file_at(number);
+
+        file->ready = 0;
+        file->rings = moment == INT64_MAX ? 0 : moment;
+        ring(file);
+}
+
+int64_t kernel_pass_time(void) {
+        world.kernel.now = (world.kernel.now / KERNEL_HOUR + 1) * KERNEL_HOUR;
+        for (unsigned file = 1; file < KERNEL_FILES; file++)
+                ring(&world.kernel.files[file]);
+        return world.kernel.now;
+}
+
 bool kernel_is_open(int number) {
         return file_at(number);
 }
@@ -146,6 +170,10 @@ void kernel_ready(int number, uint32_t events) {
 void kernel_drain(int number, uint32_t events) {
         if (file_at(number))
                 file_at(number)->ready &= ~events;
+}
+
+bool kernel_is_readable(int number) {
+        return file_at(number) && readiness_of(file_at(number), 0) & EPOLLIN;
 }
 
 bool kernel_has_something(int set) {

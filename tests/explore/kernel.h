@@ -27,7 +27,8 @@ struct kernel_file {
         uint8_t kind;    /* enum file_kind */
         uint8_t numbers; /* at which it is open */
         uint8_t set;
-        uint32_t ready; /* of a user's file, or an eventfd; epoll(7) bits */
+        uint32_t ready; /* of a user's file, an eventfd or a timer; epoll(7) bits */
+        int64_t rings;  /* of a timer: when; 0 is never */
 };
 
 /* What a set knows of a file under a number. */
@@ -48,10 +49,17 @@ struct kernel_set {
 struct kernel {
         uint8_t numbers[KERNEL_NUMBERS]; /* the file at each */
         uint8_t sets_made;
-        int64_t now;
+        int64_t now; /* whole hours, and what naps took */
         struct kernel_file files[KERNEL_FILES];
         struct kernel_set sets[KERNEL_SETS];
 };
+
+/*
+ * The clock stands still, but for naps, of which nobody needs to know how long they were: all together they are shorter than an
+ * hour. It begins with an hour; each time it is made to pass, the next whole one comes, which is returned.
+ */
+#define KERNEL_HOUR INT64_C(3600000000000)
+int64_t kernel_pass_time(void);
 
 /* What the user and the world do. Numbers below KERNEL_OWN. */
 void kernel_open(int number, uint32_t ready);
@@ -66,10 +74,14 @@ void kernel_drain(int number, uint32_t events);
 struct epoll_event;
 int kernel_create_set(void);
 int kernel_create_eventfd(void);
+void kernel_set_timer(int number, int64_t moment);
 int kernel_control(int number, int op, int fd, uint32_t events, uint64_t data);
 int kernel_collect(int number, struct epoll_event *events, unsigned capacity);
 int kernel_copy_items(int number, struct kernel_item items[KERNEL_ITEMS]);
 bool kernel_is_open(int number);
+
+/* Whether the set at a number, in which there may be sets, is readable. */
+bool kernel_is_readable(int number);
 
 /* Whether a set has something that may be ready. */
 bool kernel_has_something(int set);

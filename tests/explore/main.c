@@ -7,7 +7,8 @@
  *
  *   -f FAMILY     2x2, 1+3, 3x1 or 3x2: threads and the calls of each; all but 3x2 without it
  *   -b BEGINNING  its number in program.c; all without it
- *   -s SHARE      one in so many programs, drawn by seed; 1 without it
+ *   -s SHARE      one in so many programs, drawn by seed; 1 without it. If that is not 1, one in eight times as many of those
+ *                 with deadlines, triggers or time, of which there are many more
  *   -r SEED       1 without it
  *   -p COUNT      preemptions at most; 2 without it
  *   -x            ends with the first that is wrong
@@ -17,6 +18,7 @@
  */
 
 #include "allowed.h"
+#include "alphabet.h"
 #include "explore.h"
 #include "tell.h"
 
@@ -26,7 +28,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TOLD 5 /* programs that are told in full */
+#define TOLD      5 /* programs that are told in full */
+#define OWN_SHARE 8
 
 static const struct family {
         const char *name;
@@ -48,13 +51,19 @@ static uint64_t draw(uint64_t n) {
         return n ^ n >> 29;
 }
 
+static bool is_drawn(const struct program *program) {
+        uint64_t times = share > 1 && program_has(program, LETTER_OWN) ? OWN_SHARE : 1;
+
+        return draw(counts.programs++) % (share * times) == 0;
+}
+
 /* ---------------------------------------------------------------- for the model checker */
 
 static struct program *listed;
 static uint64_t n_drawn, n_listed, n_known, list_from, list_to;
 
 static void list(const struct program *program) {
-        if (draw(counts.programs++) % share)
+        if (!is_drawn(program))
                 return;
         n_drawn++;
         if (!allowed_knows(program))
@@ -102,7 +111,7 @@ static void explore(const struct program *program) {
         struct explored explored;
         char text[THREADS * (LETTERS_MAX + 1) + 1];
 
-        if (draw(counts.programs++) % share)
+        if (!is_drawn(program))
                 return;
         explored = explore_program(program, preemptions);
         counts.explored++;

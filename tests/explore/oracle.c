@@ -12,9 +12,13 @@ static bool is_before(unsigned a, unsigned b) {
         return world.history.before[b] & history_bit(a);
 }
 
+static unsigned thread_of(unsigned place) {
+        return place < THREADS * PLACES ? place / PLACES : MAIN;
+}
+
 /* Whether one call was in progress on a thread while another thread was in the one with that id. */
 static bool is_beside(unsigned place, uint32_t id) {
-        return id && (id - 1) / PLACES != place / PLACES && !is_before(id - 1, place) && !is_before(place, id - 1);
+        return id && thread_of(id - 1) != thread_of(place) && !is_before(id - 1, place) && !is_before(place, id - 1);
 }
 
 /* Which of the calls that ended or changed a registration are in progress beside one. */
@@ -28,7 +32,7 @@ static unsigned beside_formers(const struct sequential *state, unsigned place) {
 
 /* ---------------------------------------------------------------- the order */
 
-static uint32_t deepest;
+static unsigned deepest;
 static const char *why;
 
 static void note(unsigned placed, const char *wrong) {
@@ -52,14 +56,14 @@ static bool place_last(struct sequential *state, unsigned placed) {
 }
 
 /* Whether the calls that are not done can be put into an order. Tried first: that in which they stand. */
-static bool place_rest(struct sequential *state, uint32_t done, unsigned placed) {
+static bool place_rest(struct sequential *state, uint64_t done, unsigned placed) {
         const struct history *history = &world.history;
-        uint32_t left = history->invoked & ~done;
+        uint64_t left = history->invoked & ~done;
 
         if (!left)
                 return place_last(state, placed);
         for (; left; left &= left - 1) {
-                unsigned place = (unsigned)__builtin_ctz(left);
+                unsigned place = (unsigned)__builtin_ctzll(left);
                 struct sequential next;
                 const char *wrong;
 

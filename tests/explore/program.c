@@ -40,6 +40,17 @@ const struct beginning beginnings[] = {
         { "armed, the kernel's own one-shot", WEIR_ONESHOT, "RrWNdrWrWLdA", 0, "" },
         { "nested, one-shot", WEIR_ONESHOT, "nRrWNLdA", 0, "" },
         { "a ghost, one-shot", WEIR_ONESHOT, "RurCUgR", 0, "b" },
+        { "a deadline, edge", 0, "RM", 0, "" },
+        { "a timeout fetched and unread, edge", 0, "RMtW", 1, "" },
+        { "a deadline, level", WEIR_LEVEL, "RM", 0, "" },
+        { "a deadline, one-shot", WEIR_ONESHOT, "RM", 0, "" },
+        { "a deadline moved later, one-shot", WEIR_ONESHOT, "RMO", 0, "" },
+        { "a timeout fetched and unread, one-shot", WEIR_ONESHOT, "RMtW", 1, "" },
+        { "a trigger fetched and unread, one-shot", WEIR_ONESHOT, "RGW", 1, "" },
+        { "owned, a deadline, one-shot", WEIR_ONESHOT, "RGWNM", 1, "" },
+        { "owned, a timeout latched, one-shot", WEIR_ONESHOT, "RGWNMtWL", 0, "" },
+        { "nested, a deadline, one-shot", WEIR_ONESHOT, "nRM", 0, "" },
+        { "the waker's timeout unread, one-shot", WEIR_ONESHOT, "RQtW", 1, "" },
 };
 const unsigned beginnings_count = sizeof(beginnings) / sizeof(*beginnings);
 
@@ -84,13 +95,32 @@ static bool thread_letters(const struct beginning *beginning, unsigned n, unsign
         return true;
 }
 
+static bool any_of(const char *letters, unsigned flag) {
+        for (; *letters; letters++)
+                if (*letters != '1' && alphabet_find(*letters)->flags & flag)
+                        return true;
+        return false;
+}
+
+bool beginning_has(const struct beginning *beginning, unsigned flag) {
+        return any_of(beginning->letters, flag);
+}
+
+bool program_has(const struct program *program, unsigned flag) {
+        for (unsigned i = 0; i < program->threads; i++)
+                if (any_of(program->letters[i], flag))
+                        return true;
+        return beginning_has(program->beginning, flag);
+}
+
 static void add_thread(struct program *program, unsigned thread, const unsigned calls[THREADS], unsigned from,
                        void (*function)(const struct program *program)) {
         char *letters = program->letters[thread];
         bool batch = program->beginning->batches & 1u << thread;
 
         if (thread == program->threads) {
-                function(program);
+                if (program_has(program, LETTER_SETS) || !program_has(program, LETTER_TIME))
+                        function(program);
                 return;
         }
         for (unsigned n = from; thread_letters(program->beginning, n, calls[thread], batch, letters); n++) {

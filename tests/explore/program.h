@@ -30,6 +30,10 @@ struct program {
 void programs_each(const struct beginning *beginning, const unsigned calls[THREADS],
                    void (*function)(const struct program *program));
 
+/* Whether a letter of it has that flag; of a program, its beginning counts, too. */
+bool beginning_has(const struct beginning *beginning, unsigned flag);
+bool program_has(const struct program *program, unsigned flag);
+
 /* "RW|KN": false for what is none. */
 bool program_read(const char *text, struct program *ret_program);
 void program_write(const struct program *program, char *text, unsigned size);

@@ -9,14 +9,13 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define STACK (256 * 1024)
 
 /* More points than any program passes between two choices: then it never ends. */
-#define STEPS_MAX 20000
+#define STEPS_MAX 60000
 
 /* Below where a thread gives way, its registers may be saved. */
 #define BELOW 256
@@ -117,6 +116,11 @@ void schedule_block(enum thread_state state, const void *object) {
         self->state = THREAD_RUNS;
 }
 
+void schedule_sleep(const void *object, int64_t until) {
+        world.schedule.threads[world.schedule.self].until = until;
+        schedule_block(THREAD_SLEEPS, object);
+}
+
 void schedule_wake(enum thread_state state, const void *object) {
         for (unsigned i = 0; i < THREADS; i++) {
                 struct thread *thread = &world.schedule.threads[i];
@@ -136,7 +140,7 @@ bool schedule_can_run(unsigned thread) {
         case THREAD_MUTEX:
                 return !*(const unsigned char *)self->object;
         case THREAD_SLEEPS:
-                return kernel_has_something((int)(intptr_t)self->object);
+                return world.kernel.now >= self->until || kernel_has_something((int)(intptr_t)self->object);
         default:
                 return false;
         }

@@ -14,6 +14,7 @@
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define THREADS 3
 #define MAIN    THREADS /* the main thread, where it is not acting for another one */
@@ -25,13 +26,15 @@ enum thread_state {
         THREAD_ENDED,
         THREAD_FUTEX,  /* until somebody wakes its word */
         THREAD_MUTEX,  /* until its mutex is free */
-        THREAD_SLEEPS, /* in the wait, until its epoll set has something */
+        THREAD_SLEEPS, /* in the wait, until its epoll set has something, or a moment has come */
         THREAD_NAPS,   /* until another thread has run, or none can */
 };
 
 struct thread {
         enum thread_state state;
         const void *object; /* what it is blocked by */
+        int64_t until;      /* when its sleep ends by itself */
+        int64_t clock;      /* what it read there last */
         unsigned char *low; /* the stack is in use from here on */
         jmp_buf context;
         unsigned char locals[THREAD_LOCALS];
@@ -69,6 +72,9 @@ void schedule_join_next_point(void);
 
 /* A thread cannot go on. */
 void schedule_block(enum thread_state state, const void *object);
+
+/* The same in a wait, until a moment at most. */
+void schedule_sleep(const void *object, int64_t until);
 
 /* Those blocked by this object run again. */
 void schedule_wake(enum thread_state state, const void *object);

@@ -68,22 +68,24 @@ static void sleep_for(int64_t timeout, const void *object) {
         world.kernel.now += timeout;
 }
 
+/* A sleep counts from when its thread read the clock: between the two, no hour passes. */
 int weir_sys_epoll_wait(int number, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+        int64_t end;
+
         explore_point();
+        if (timeout != 0 && timeout != WEIR_FOREVER)
+                end = world.schedule.threads[world.schedule.self].clock + timeout;
+        else
+                end = timeout;
         for (;;) {
                 int count = kernel_collect(number, events, capacity);
 
                 TELL("  epoll_wait(%d, %u, %lld): %d", number, capacity, (long long)timeout, count);
                 for (int i = 0; i < count; i++)
                         TELL("    %x of %llx", (unsigned)events[i].events, (unsigned long long)events[i].data.u64);
-                if (count || timeout == 0)
+                if (count || world.kernel.now >= end)
                         return count;
-                if (timeout == WEIR_FOREVER)
-                        schedule_block(THREAD_SLEEPS, (const void *)(intptr_t)number);
-                else
-                        sleep_for(timeout, NULL);
-                if (timeout != WEIR_FOREVER)
-                        timeout = 0;
+                schedule_sleep((const void *)(intptr_t)number, end);
         }
 }
 
@@ -104,7 +106,6 @@ void weir_sys_eventfd_signal(int fd) {
         kernel_ready(fd, EPOLLIN);
 }
 
-/* No deadline is set, so it never rings. */
 int weir_sys_timer_create(void) {
         explore_point();
         return kernel_create_eventfd();
@@ -112,8 +113,11 @@ int weir_sys_timer_create(void) {
 
 void weir_sys_timer_set(int fd, int64_t moment) {
         explore_point();
-        if (!kernel_is_open(fd) || moment != WEIR_FOREVER)
-                world_break("the library sets a timer, though no deadline is set");
+        TELL("  sets a timer, %.1f h", (double)moment / KERNEL_HOUR);
+        if (fd < KERNEL_OWN || !kernel_is_open(fd))
+                world_break("the library sets a timer that is not open");
+        else
+                kernel_set_timer(fd, moment);
 }
 
 void weir_sys_close(int fd) {
@@ -131,6 +135,9 @@ bool weir_sys_is_open(int fd) {
 }
 
 int64_t weir_sys_now(void) {
+        explore_point();
+        TELL("  the clock reads %.1f h", (double)world.kernel.now / KERNEL_HOUR);
+        world.schedule.threads[world.schedule.self].clock = world.kernel.now;
         return world.kernel.now;
 }
 
@@ -144,19 +151,23 @@ void *weir_sys_alloc(size_t size) {
         return world_alloc(size);
 }
 
-void *weir_sys_grow(void *memory, size_t size, size_t wanted) {
-        void *grown = world_alloc(wanted);
+/* Of what is as large as this, only the beginning is ever used: the heap of the deadlines. */
+#define LARGE 65536
+#define USED  256
 
-        if (grown && memory) {
-                memcpy(grown, memory, size);
-                world_free(memory, size);
-        }
-        return grown;
+static size_t used(size_t size) {
+        return size < LARGE ? size : USED;
+}
+
+void *weir_sys_grow(void *memory, size_t size, size_t wanted) {
+        if (memory || size)
+                world_break("the heap of the deadlines grows");
+        return world_alloc(used(wanted));
 }
 
 void weir_sys_free(void *memory, size_t size) {
         if (memory)
-                world_free(memory, size);
+                world_free(memory, used(size));
 }
 
 struct weir_life *weir_sys_life_create(int *ret_pid) {

@@ -29,15 +29,17 @@ void tell_line(const char *format, ...) {
 }
 
 void tell_call(const char *what, const struct call *call) {
-        static const char *const names[] = { "-",      "register",   "reregister", "retoken", "rearm",
-                                             "disarm", "deregister", "close",      "open",    "dup",
-                                             "ready",  "drain",      "fetch",      "next",    "clear",
-                                             "wake",   "interrupt",  "defer",      "quiet" };
+        static const char *const names[] = { "-",       "register",    "reregister", "retoken",  "rearm",
+                                             "disarm",  "deregister",  "close",      "open",     "dup",
+                                             "ready",   "drain",       "fetch",      "next",     "clear",
+                                             "wake",    "interrupt",   "defer",      "deadline", "waker's deadline",
+                                             "trigger", "trigger all", "time",       "quiet" };
 
         if (call->kind == KIND_NEXT && call->result)
                 tell_line("%s next of batch %u: token %u, readiness %x", what, call->batch, (unsigned)call->event.token,
                           call->event.readiness);
         else
-                tell_line("%s %s, number %u, batch %u, token %u, interest %x: %d", what, names[call->kind],
-                          call->number, call->batch, (unsigned)call->token, (unsigned)call->interest, call->result);
+                tell_line("%s %s, number %u, batch %u, token %u, interest %x, moment %.1f h: %d", what,
+                          names[call->kind], call->number, call->batch, (unsigned)call->token, (unsigned)call->interest,
+                          (double)call->moment / KERNEL_HOUR, call->result);
 }

@@ -22,7 +22,7 @@ struct deferral {
         struct weir_deferred node;
         uint8_t given;
         uint8_t runs;
-        uint32_t invoked, returned; /* calls, when it ran */
+        uint64_t invoked, returned; /* calls, when it ran */
 };
 
 #define DEFERRALS (THREADS * PLACES) /* by the place of the call that gave it */

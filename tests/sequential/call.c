@@ -20,13 +20,18 @@ void sequential_init(struct sequential *state) {
 unsigned sequential_excuses(const struct call *call, const struct call *other) {
         switch (other->kind) {
         case KIND_REGISTER:
+                return EXCUSE_DESCRIPTOR | EXCUSE_BEGINS;
         case KIND_REREGISTER:
         case KIND_REARM:
+        case KIND_SET_DEADLINE:
                 return EXCUSE_DESCRIPTOR;
         case KIND_WAKE:
                 return EXCUSE_WAKER;
         case KIND_INTERRUPT:
                 return EXCUSE_INTERRUPT;
+        case KIND_TRIGGER:
+        case KIND_TRIGGER_ALL:
+                return EXCUSE_LINKED;
         case KIND_RETOKEN:
                 return call->kind == KIND_NEXT && call->result && call->event.token == other->token ? EXCUSE_TOKEN : 0;
         case KIND_NEXT:
@@ -56,33 +61,87 @@ static const char *expect_nothing_due(const struct model *model, unsigned excuse
         if (model_batches(model, SIDE))
                 return NULL;
         if (!(excuses & EXCUSE_WAKER) && model_pending_wakers(model, SIDE))
-                return "nothing, though a waker was woken";
-        if (!excused && model_outstanding(model, SIDE) > model_pending_wakers(model, SIDE))
+                return "nothing, though a waker was woken, or its deadline has passed";
+        if (!excused && !(excuses & EXCUSE_LINKED) &&
+            model_outstanding(model, SIDE) > model_pending_wakers(model, SIDE))
                 return "nothing, though something is due";
         return NULL;
 }
 
+typedef const char *ask_fn(struct model *model, const struct call *call);
+
+static bool is_of_deadline(const struct former *former) {
+        return former->kind == KIND_SET_DEADLINE || former->kind == KIND_SET_WAKER_DEADLINE;
+}
+
+/* Of what a call set the deadline. */
+static struct model_own *own_of(struct sequential *state, const struct former *former) {
+        struct model_side *side = &state->model.sides[SIDE];
+
+        return former->kind == KIND_SET_DEADLINE ? &side->registrations[former->number].own : &side->wakers[0].own;
+}
+
+static bool was_due(const struct sequential *state, const struct former *former) {
+        return former->registration.own.has_deadline && former->registration.own.moment <= state->model.now;
+}
+
+/*
+ * A question, once more with each deadline that a call in progress replaces; the one that it sets stays. Where a timeout may be of
+ * either, one more may come.
+ */
+static const char *ask_of_deadlines(struct sequential *state, unsigned beside, ask_fn *ask, const struct call *call) {
+        bool had[FORMERS];
+        const char *wrong;
+
+        for (unsigned i = 0; i < FORMERS; i++)
+                had[i] = beside & 1u << i && is_of_deadline(&state->formers[i]) && was_due(state, &state->formers[i]) &&
+                         own_of(state, &state->formers[i])->has_deadline;
+        wrong = ask(&state->model, call);
+        for (unsigned i = 0; i < FORMERS && !wrong; i++)
+                if (had[i] && !own_of(state, &state->formers[i])->has_deadline)
+                        own_of(state, &state->formers[i])->again = true;
+        for (unsigned i = 0; i < FORMERS && wrong; i++) {
+                const struct former *former = &state->formers[i];
+                struct model_own *own = own_of(state, former), kept = *own;
+
+                if (!(beside & 1u << i) || !is_of_deadline(former))
+                        continue;
+                own->has_deadline = former->registration.own.has_deadline;
+                own->moment = former->registration.own.moment;
+                wrong = ask(&state->model, call);
+                own->has_deadline = kept.has_deadline;
+                own->moment = kept.moment;
+        }
+        return wrong;
+}
+
 /*
  * The same question once more, with a registration as it was before a call that is in progress. Of several such calls, one
- * may have changed the token, and another one the rest.
+ * may have changed the token, and another one the rest. What the program made ready outlasts all but its end.
  */
-static const char *ask_again(struct sequential *state, unsigned beside, const char *wrong,
-                             const char *(*ask)(struct model *model, const struct call *call),
-                             const struct call *call) {
-        for (unsigned i = 0; i < FORMERS && wrong; i++) {
-                unsigned number = state->formers[i].number;
-                struct model_registration *reg = &state->model.sides[SIDE].registrations[number], kept = *reg;
+static const char *ask_again(struct sequential *state, unsigned beside, ask_fn *ask, const struct call *call) {
+        const char *wrong = ask_of_deadlines(state, beside, ask, call);
 
-                if (!(beside & 1u << i))
+        for (unsigned i = 0; i < FORMERS && wrong; i++) {
+                const struct former *former = &state->formers[i];
+                unsigned number = former->number;
+                struct model_registration *reg = &state->model.sides[SIDE].registrations[number], kept = *reg;
+                bool stays = former->kind != KIND_REGISTER && former->kind != KIND_DEREGISTER;
+
+                if (!(beside & 1u << i) || is_of_deadline(former))
                         continue;
-                *reg = state->formers[i].registration;
-                wrong = ask(&state->model, call);
+                *reg = former->registration;
+                reg->own = stays ? kept.own : former->registration.own;
+                wrong = ask_of_deadlines(state, beside, ask, call);
                 for (unsigned j = 0; j <= FORMERS && wrong; j++) {
-                        if (j < FORMERS && (!(beside & 1u << j) || state->formers[j].number != number))
+                        if (j < FORMERS && (!(beside & 1u << j) || state->formers[j].number != number ||
+                                            is_of_deadline(&state->formers[j])))
                                 continue;
                         reg->token = j < FORMERS ? state->formers[j].registration.token : kept.token;
-                        wrong = ask(&state->model, call);
+                        wrong = ask_of_deadlines(state, beside, ask, call);
                 }
+                if (!wrong && stays)
+                        kept.own = reg->own;
                 *reg = kept;
         }
         return wrong;
@@ -120,7 +179,7 @@ static const char *fetch(struct sequential *state, const struct call *call, unsi
                 return expect_nothing_due(model, call->excuses);
         if (call->result < 0)
                 return "a result that it cannot have";
-        wrong = ask_again(state, beside, ask_fetch(model, call), ask_fetch, call);
+        wrong = ask_again(state, beside, ask_fetch, call);
         model_batch_open(model, call->batch, SIDE);
         /* What it fetched of a number that was closed without a word may end as soon as somebody looks. */
         state->fresh[call->batch] = !call->rebuilt && model_all_stand(model, SIDE);
@@ -132,10 +191,19 @@ static const char *next(struct sequential *state, const struct call *call, bool 
                 return fresh ? "nothing in a batch that was just fetched" : NULL;
         if (state->model.batch_of[call->batch] < 0)
                 return "an event of a batch that is not open";
-        return ask_again(state, beside, ask_event(&state->model, call), ask_event, call);
+        return ask_again(state, beside, ask_event, call);
 }
 
-/* A call that may end or change a registration. */
+static void note_former(struct sequential *state, const struct call *call, const struct model_registration *former) {
+        memmove(&state->formers[1], &state->formers[0], sizeof(state->formers) - sizeof(state->formers[0]));
+        memset(&state->formers[0], 0, sizeof(state->formers[0]));
+        state->formers[0].registration = *former;
+        state->formers[0].number = call->number;
+        state->formers[0].kind = call->kind;
+        state->formers[0].id = call->id;
+}
+
+/* A call that may end or change a registration, or its deadline. */
 static const char *change(struct sequential *state, const struct call *call) {
         struct model *model = &state->model;
         struct model_registration former = model->sides[SIDE].registrations[call->number];
@@ -156,15 +224,18 @@ static const char *change(struct sequential *state, const struct call *call) {
                         return NULL;
                 wanted = model_rearm(model, SIDE, call->number, call->interest);
                 break;
+        case KIND_SET_DEADLINE:
+                wanted = model_set_deadline(model, SIDE, call->number, call->moment);
+                break;
+        case KIND_SET_WAKER_DEADLINE:
+                former.own = model->sides[SIDE].wakers[0].own;
+                wanted = model_waker_set_deadline(model, SIDE, 0, call->moment);
+                break;
         default:
                 wanted = model_deregister(model, SIDE, call->number);
         }
-        if (wanted == 0) {
-                memmove(&state->formers[1], &state->formers[0], sizeof(state->formers) - sizeof(state->formers[0]));
-                state->formers[0].registration = former;
-                state->formers[0].number = call->number;
-                state->formers[0].id = call->id;
-        }
+        if (wanted == 0)
+                note_former(state, call, &former);
         return expect(call, wanted);
 }
 
@@ -186,6 +257,8 @@ const char *sequential_step(struct sequential *state, const struct call *call, u
         case KIND_RETOKEN:
         case KIND_REARM:
         case KIND_DEREGISTER:
+        case KIND_SET_DEADLINE:
+        case KIND_SET_WAKER_DEADLINE:
                 return change(state, call);
         case KIND_DISARM:
                 if (call->result == 0 && call->excuses & EXCUSE_TAKEN && model_disarm_late(model, SIDE, call->number))
@@ -225,6 +298,15 @@ const char *sequential_step(struct sequential *state, const struct call *call, u
         case KIND_INTERRUPT:
                 model->sides[SIDE].interrupted = true;
                 return expect(call, 0);
+        case KIND_TRIGGER:
+                return expect(call, model_trigger(model, SIDE, call->number));
+        case KIND_TRIGGER_ALL:
+                if (call->excuses & EXCUSE_BEGINS && call->result == 0)
+                        return NULL;
+                return expect(call, model_trigger_all(model, SIDE));
+        case KIND_TIME:
+                model->now = call->moment;
+                return NULL;
         case KIND_QUIET:
                 return expect_nothing_due(model, 0);
         default:

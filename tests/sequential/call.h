@@ -28,22 +28,30 @@ enum kind {
         KIND_WAKE,
         KIND_INTERRUPT,
         KIND_DEFER,
+        KIND_SET_DEADLINE,
+        KIND_SET_WAKER_DEADLINE,
+        KIND_TRIGGER,
+        KIND_TRIGGER_ALL,
+        KIND_TIME,  /* it is that moment now */
         KIND_QUIET, /* whoever runs has ended, and one sleeps in a wait */
 };
 
 /*
  * What calls on other threads, in progress at the same time, let a call off. Such a call takes effect at one moment, but
- * what it does before and after that shows: a registration that begins is in the kernel first, a wake or a rearm that finds
- * another one under way leaves it to that one, what is not registered may be closed by the time one looks, and a next first
- * takes a one-shot, then reads the token.
+ * what it does before and after that shows: a registration that begins is in the kernel first, a wake, a trigger or a rearm
+ * that finds another one under way leaves it to that one, what is not registered may be closed by the time one looks, a next
+ * first takes a one-shot, then reads the token, and a wait looks at one thing after another.
  */
 enum excuse {
-        EXCUSE_DESCRIPTOR = 1, /* a wait beside register, reregister or rearm need not find what is ready */
-        EXCUSE_WAKER = 2,      /* a wait beside a wake need not find the waker */
-        EXCUSE_INTERRUPT = 4,  /* the same for an interrupt */
-        EXCUSE_TOKEN = 16,     /* a next beside the retoken that brought its token may have taken the event before */
-        EXCUSE_TAKEN = 32,     /* a disarm beside a next that got nothing may have found the one-shot taken */
-        EXCUSE_CLOSED = 8,     /* beside a close, what is not registered is -ENOENT or -EBADF */
+        EXCUSE_DESCRIPTOR =
+                1,        /* a wait beside register, reregister, rearm or set_deadline need not find what is ready */
+        EXCUSE_WAKER = 2, /* a wait beside a wake need not find the waker */
+        EXCUSE_INTERRUPT = 4, /* the same for an interrupt */
+        EXCUSE_TOKEN = 16,    /* a next beside the retoken that brought its token may have taken the event before */
+        EXCUSE_TAKEN = 32,    /* a disarm beside a next that got nothing may have found the one-shot taken */
+        EXCUSE_CLOSED = 8,    /* beside a close, what is not registered is -ENOENT or -EBADF */
+        EXCUSE_LINKED = 64,   /* a wait beside a trigger need not find what waits in the library for a descriptor */
+        EXCUSE_BEGINS = 128,  /* a trigger_all beside a register need not find what that registers */
 };
 
 struct call {
@@ -56,6 +64,7 @@ struct call {
         int32_t result;
         weir_interest interest; /* of a registration; or the readiness that comes or goes */
         weir_token token;
+        weir_time moment;        /* of a deadline, or that has come */
         struct weir_event event; /* what next handed out, if its result is 1 */
 };
 
@@ -64,13 +73,14 @@ struct call {
 struct former {
         uint32_t id; /* of that call, or 0 */
         unsigned number;
-        struct model_registration registration;
+        uint8_t kind;                           /* of that call */
+        struct model_registration registration; /* of a waker, its deadline alone */
 };
 
 struct sequential {
         struct model model;
         bool fresh[BATCHES]; /* fetched, and nothing was done since: there is something in it */
-        /* Registrations as they were before the last calls that ended or changed one, the newest first. */
+        /* Registrations as they were before the last calls that ended or changed one, or its deadline, the newest first. */
         struct former formers[FORMERS];
 };
 

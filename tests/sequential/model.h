@@ -27,6 +27,7 @@
 /* What the program makes ready. */
 struct model_own {
         bool has_deadline, triggered;
+        bool again; /* a timeout may come, need not: which deadline another one was of is not known */
         weir_time moment;
 };
 
@@ -156,7 +157,7 @@ unsigned model_ready_levels(const struct model *model, unsigned side);
 /* Whether a thread that was taking a one-shot got nothing, though the registration has not ended. */
 bool model_is_promised(const struct model *model, unsigned side);
 
-/* How many of them are wakes. */
+/* How many of them are of wakers. */
 unsigned model_pending_wakers(const struct model *model, unsigned side);
 
 /* Whether anything is registered that a wait finds ready each time. */

@@ -13,18 +13,22 @@ static uint32_t allowed(const struct model_registration *reg) {
 
 /* NULL, or why that should not have been handed out. */
 static const char *take_own(const struct model *model, struct model_own *own, uint32_t readiness) {
-        if (readiness & TIMEOUT && !is_due(model, own))
+        if (readiness & TIMEOUT && !own->again && !is_due(model, own))
                 return own->has_deadline ? "a timeout that is early" : "a timeout where there is no deadline";
         if (readiness & TRIGGERED && !own->triggered)
                 return "a trigger that nobody made";
-        if (readiness & TIMEOUT)
+        if (readiness & TIMEOUT && is_due(model, own))
                 own->has_deadline = false;
+        else if (readiness & TIMEOUT)
+                own->again = false;
         if (readiness & TRIGGERED)
                 own->triggered = false;
         return NULL;
 }
 
 const char *model_event(struct model *model, unsigned side, const struct weir_event *event) {
+        const char *wrong;
+
         if (model->sides[side].shut)
                 return "an event after the poll was destroyed";
         for (unsigned i = 0; i < WAKERS; i++) {
@@ -36,9 +40,10 @@ const char *model_event(struct model *model, unsigned side, const struct weir_ev
                         return "a waker that nobody woke";
                 if (!event->readiness || event->readiness & ~(EPOLLIN | TIMEOUT))
                         return "a wake that is not just readable";
-                if (event->readiness & EPOLLIN)
+                wrong = take_own(model, &waker->own, event->readiness);
+                if (!wrong && event->readiness & EPOLLIN)
                         waker->pending = false;
-                return take_own(model, &waker->own, event->readiness);
+                return wrong;
         }
         for (unsigned n = 0; n < NUMBERS; n++) {
                 struct model_registration *reg = &model->sides[side].registrations[n];
@@ -53,9 +58,12 @@ const char *model_event(struct model *model, unsigned side, const struct weir_ev
                         return "a direction that is not asked for";
                 if (event->readiness & ~(reg->ever | TIMEOUT | TRIGGERED))
                         return "readiness that the file never showed";
+                wrong = take_own(model, &reg->own, event->readiness);
+                if (wrong)
+                        return wrong;
                 reg->armed = false;
                 reg->must &= ~event->readiness;
-                return take_own(model, &reg->own, event->readiness);
+                return NULL;
         }
         return "a token that nothing has any more";
 }
@@ -92,26 +100,29 @@ bool model_is_promised(const struct model *model, unsigned side) {
         return false;
 }
 
+static bool is_waker_due(const struct model *model, const struct model_waker *waker) {
+        return waker->exists && (waker->pending || is_due(model, &waker->own));
+}
+
+static bool is_own_due(const struct model *model, const struct model_registration *reg) {
+        return speaks(reg) && (reg->own.triggered || is_due(model, &reg->own));
+}
+
 unsigned model_pending_wakers(const struct model *model, unsigned side) {
         unsigned count = 0;
 
         for (unsigned i = 0; i < WAKERS; i++)
-                count += model->sides[side].wakers[i].exists && model->sides[side].wakers[i].pending;
+                count += is_waker_due(model, &model->sides[side].wakers[i]);
         return count;
 }
 
 unsigned model_outstanding(const struct model *model, unsigned side) {
-        unsigned count = 0;
+        unsigned count = model_pending_wakers(model, side);
 
         for (int n = 0; n < NUMBERS; n++) {
                 const struct model_registration *reg = &model->sides[side].registrations[n];
 
-                count += due(model, reg, n) || (speaks(reg) && (reg->own.triggered || is_due(model, &reg->own)));
-        }
-        for (unsigned i = 0; i < WAKERS; i++) {
-                const struct model_waker *waker = &model->sides[side].wakers[i];
-
-                count += waker->exists && (waker->pending || is_due(model, &waker->own));
+                count += due(model, reg, n) || is_own_due(model, reg);
         }
         return count;
 }
@@ -120,13 +131,13 @@ bool model_may_hand_out(const struct model *model, unsigned side) {
         for (int n = 0; n < NUMBERS; n++) {
                 const struct model_registration *reg = &model->sides[side].registrations[n];
 
-                if (speaks(reg) && reg->ever & allowed(reg))
+                if ((speaks(reg) && (reg->ever & allowed(reg) || reg->own.again)) || is_own_due(model, reg))
                         return true;
         }
         for (unsigned i = 0; i < WAKERS; i++)
-                if (model->sides[side].wakers[i].exists && model->sides[side].wakers[i].pending)
+                if (model->sides[side].wakers[i].exists && model->sides[side].wakers[i].own.again)
                         return true;
-        return false;
+        return model_pending_wakers(model, side);
 }
 
 bool model_all_stand(const struct model *model, unsigned side) {

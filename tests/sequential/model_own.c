@@ -7,6 +7,7 @@
 static void set(struct model_own *own, weir_time moment) {
         own->has_deadline = moment != WEIR_NEVER;
         own->moment = moment;
+        own->again = false;
 }
 
 int model_set_deadline(struct model *model, unsigned side, int number, weir_time moment) {
