@@ -48,6 +48,7 @@ static void judge_object(struct round *round, unsigned n, struct record *records
 
         sequential_init(&state);
         model_open(&state.model, 0, true);
+        state.model.now = HISTORY_MOMENT;
         model_batch_open(&state.model, 0, 0);
         state.model.sides[0].wakers[0].exists = round->objects[n].waker;
         state.model.sides[0].wakers[0].token = history_waker_token(n);

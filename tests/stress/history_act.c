@@ -131,6 +131,24 @@ static void call_wake(struct actor *actor, unsigned n) {
         end(actor, record, weir_waker_wake(actor->round->objects[n].waker));
 }
 
+static void call_trigger(struct actor *actor, unsigned n) {
+        struct record *record = begin(actor, KIND_TRIGGER, n);
+
+        end(actor, record, weir_trigger(actor->round->registry, actor->round->objects[n].fd));
+}
+
+/* One that has passed, or none: the clock of the model stands still. */
+static void call_set_deadline(struct actor *actor, unsigned n) {
+        struct object *object = &actor->round->objects[n];
+        struct record *record = begin(actor, object->waker ? KIND_SET_WAKER_DEADLINE : KIND_SET_DEADLINE, n);
+        weir_time moment = draw(actor, 4) ? HISTORY_MOMENT : WEIR_NEVER;
+
+        record->call.moment = moment;
+        end(actor, record,
+            object->waker ? weir_waker_set_deadline(object->waker, moment)
+                          : weir_set_deadline(actor->round->registry, object->fd, moment));
+}
+
 static bool call_next(struct actor *actor) {
         struct record *record = begin(actor, KIND_NEXT, NO_OBJECT);
         bool any = weir_events_next(actor->events, &record->call.event);
@@ -154,7 +172,7 @@ static void call_wait(struct actor *actor) {
 }
 
 static void call_about(struct actor *actor, unsigned n) {
-        unsigned what = draw(actor, 64);
+        unsigned what = draw(actor, 74);
 
         if (what < 3)
                 call_register(actor, n, 0);
@@ -178,6 +196,10 @@ static void call_about(struct actor *actor, unsigned n) {
                 call_ready(actor, n);
         else if (what < 63)
                 call_drain(actor, n);
+        else if (what < 68)
+                call_trigger(actor, n);
+        else if (what < 73)
+                call_set_deadline(actor, n);
         else
                 call_reuse(actor, n);
 }
@@ -195,8 +217,10 @@ int history_act(void *arg) {
                         call_wait(actor);
                 else if (draw(actor, 8) == 0)
                         call_next(actor);
-                else if (round->objects[n].waker)
+                else if (round->objects[n].waker && draw(actor, 4))
                         call_wake(actor, n);
+                else if (round->objects[n].waker)
+                        call_set_deadline(actor, n);
                 else
                         call_about(actor, n);
         }

@@ -40,6 +40,9 @@ struct round {
         pthread_barrier_t start;
 };
 
+/* That of a deadline: it has passed when a round begins. */
+#define HISTORY_MOMENT 1
+
 static inline weir_token history_waker_token(unsigned object) {
         return (weir_token)object << 48;
 }
