@@ -104,13 +104,16 @@ def find_relaxed(bridge, lib, place):
     return None
 
 
-def find(program, less):
+def find(program, fault, less):
     """The first program that is wrong, or None."""
-    for family, share in FAMILIES:
-        status, said = run(program, '-x', '-f', family, '-s', str(share * less if share > 1 else 1))
+    tries = [(family, '-f', family, '-s', str(share * less if share > 1 else 1)) for family, share in FAMILIES]
+    if '|' in fault.killer:
+        tries.insert(1, ('named', '-b', *fault.killer.split(':')))
+    for name, *what in tries:
+        status, said = run(program, '-x', *what)
         if status:
             found = re.search(r'^(.+, [A-Za-z|]+: .+)$', said, re.MULTILINE)
-            return f'{family}: {found[1] if found else said.strip().splitlines()[-1]}'
+            return f'{name}: {found[1] if found else said.strip().splitlines()[-1]}'
     return None
 
 
@@ -119,7 +122,7 @@ def attempt(fault, objects, bridge, less, work):
         lib = pathlib.Path(shutil.copytree(mutants.LIB, f'{place}/lib'))
         mutants.make(fault, [fault.path(lib)])
         build_explorer(objects, lib, f'{place}/explore')
-        return find(f'{place}/explore', less) or (bridge and find_relaxed(bridge, lib, place))
+        return find(f'{place}/explore', fault, less) or (bridge and find_relaxed(bridge, lib, place))
 
 
 def main():
