@@ -200,6 +200,7 @@ unsigned allowed_outcomes(const struct program *which, const struct sequential *
                 tokens += strchr("RHEPT", *letter) != NULL;
         if (reg->registered)
                 reg->token = tokens - 1;
+        reg->name = 0; /* the library's */
         step(&point);
         qsort(outcomes, outcomes_count, sizeof(*outcomes), by_value);
         *ret_outcomes = outcomes;

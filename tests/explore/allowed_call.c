@@ -140,6 +140,7 @@ void allowed_each(const struct point *point, struct call *call, unsigned thread,
 
                                 call->result = results[i];
                                 call->event.token = event ? token : 0;
+                                call->event.registration = call->event.token > 1; /* not told apart */
                                 call->event.readiness = event ? readiness[r] : 0;
                                 if (!sequential_step(&next.state, call, beside(&next.state, thread)))
                                         function(&next, call, thread);

@@ -92,6 +92,14 @@ static void call_rearm_paused(unsigned thread) {
         rearm(thread, 0);
 }
 
+static void call_rearm_afresh(unsigned thread) {
+        struct call *call = begin(KIND_REARM_AFRESH, thread);
+
+        call->interest = WEIR_READABLE;
+        call->result = weir_rearm_afresh(world.registry, NUMBER, call->interest);
+        history_end(call);
+}
+
 static void call_disarm(unsigned thread) {
         struct call *call = begin(KIND_DISARM, thread);
 
@@ -103,6 +111,15 @@ static void call_deregister(unsigned thread) {
         struct call *call = begin(KIND_DEREGISTER, thread);
 
         call->result = weir_deregister(world.registry, NUMBER);
+        history_end(call);
+}
+
+/* That of which the thread has last taken an event. */
+static void call_deregister_if(unsigned thread) {
+        struct call *call = begin(KIND_DEREGISTER_IF, thread);
+
+        call->event = world.taken[thread];
+        call->result = weir_deregister_if(world.registry, NUMBER, &call->event);
         history_end(call);
 }
 
@@ -132,6 +149,8 @@ static void call_next(unsigned thread) {
         struct call *call = begin(KIND_NEXT, thread);
 
         call->result = weir_events_next(world.events[thread], &call->event);
+        if (call->result)
+                world.taken[thread] = call->event;
         history_end(call);
 }
 
@@ -173,6 +192,20 @@ static void call_defer(unsigned thread) {
 
         deferral->given = 1;
         weir_defer(world.registry, &deferral->node, run);
+        history_end(call);
+}
+
+static void call_enter(unsigned thread) {
+        struct call *call = begin(KIND_ENTER, thread);
+
+        call->result = weir_guard_enter(world.guards[thread]);
+        history_end(call);
+}
+
+static void call_leave(unsigned thread) {
+        struct call *call = begin(KIND_LEAVE, thread);
+
+        weir_guard_leave(world.guards[thread]);
         history_end(call);
 }
 
@@ -322,8 +355,10 @@ const struct letter alphabet[] = {
         { 'T', "retoken", 0, call_retoken },
         { 'A', "rearm", LETTER_ONESHOT, call_rearm },
         { 'a', "rearm without a direction", LETTER_ONESHOT, call_rearm_paused },
+        { 'B', "rearm afresh", LETTER_ONESHOT, call_rearm_afresh },
         { 'D', "disarm", LETTER_ONESHOT, call_disarm },
         { 'U', "deregister", 0, call_deregister },
+        { 'V', "deregister by the event taken", LETTER_TAKEN, call_deregister_if },
         { 'C', "close and reuse", 0, call_reuse },
         { 'W', "wait", LETTER_FETCHES, call_wait },
         { 'S', "wait for ever", LETTER_FETCHES, call_sleep },
@@ -331,7 +366,9 @@ const struct letter alphabet[] = {
         { 'L', "clear", LETTER_READS, call_clear },
         { 'K', "wake", 0, call_wake },
         { 'I', "interrupt", 0, call_interrupt },
-        { 'F', "defer", 0, call_defer },
+        { 'F', "defer", LETTER_DEFERS, call_defer },
+        { 'Y', "enter the guard", LETTER_GUARD | LETTER_ENTERS, call_enter },
+        { 'y', "leave the guard", LETTER_GUARD | LETTER_LEAVES, call_leave },
         { 'M', "set the deadline", LETTER_OWN | LETTER_SETS, call_set_deadline },
         { 'O', "set the deadline later", LETTER_OWN | LETTER_SETS, call_set_later },
         { 'o', "remove the deadline", LETTER_OWN | LETTER_TIME, call_set_never },

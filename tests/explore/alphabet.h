@@ -10,7 +10,7 @@
  *   2. tests/sequential/call.c: judge it in sequential_step(), by the model of model.c, which learns what it changes. The fuzzer
  *      and the histories of tests/stress ask the same model: make the call there, too (descriptors.c, history_act.c).
  *   3. alphabet.c: a function that makes it between history_begin() and history_end(), and a line of the table: its letter, what
- *      it is, when it makes sense, and that function.
+ *      it is, what it needs to do anything, below, and that function. program.c leaves out programs that lack it.
  *   4. program.c: a beginning for each state that it leads to and that no program of two calls reaches.
  *   5. kernel.c and seam.c, if the kernel must do something new for it.
  *   6. allowed_call.c and tests/model/enumerated.c: its letter, for GenMC and Relacy. Without that, they leave it out.
@@ -22,13 +22,18 @@
 #include <stdbool.h>
 
 enum {
-        LETTER_READS = 1,    /* it does nothing unless its thread has a batch */
-        LETTER_FETCHES = 2,  /* its thread may have a batch afterwards */
-        LETTER_ONESHOT = 4,  /* in one-shot mode alone */
-        LETTER_TIME = 8,     /* it does nothing unless somebody has set a deadline */
-        LETTER_SETS = 16,    /* a deadline */
-        LETTER_OWN = 32,     /* of deadlines, triggers and time */
-        LETTER_SPECIAL = 64, /* where the beginning has it among its own letters; and in beginnings and ends */
+        LETTER_ONESHOT = 1,  /* in one-shot mode alone */
+        LETTER_SPECIAL = 2,  /* where the beginning has it among its own letters; and in beginnings and ends */
+        LETTER_FETCHES = 4,  /* its thread may have a batch afterwards */
+        LETTER_READS = 8,    /* it does nothing unless its thread has a batch */
+        LETTER_TAKEN = 16,   /* nor this unless its thread may have taken an event */
+        LETTER_ENTERS = 32,  /* its thread is inside its guard afterwards */
+        LETTER_LEAVES = 64,  /* it does nothing unless its thread is */
+        LETTER_GUARD = 128,  /* nor this unless somebody defers */
+        LETTER_DEFERS = 256, /* a function */
+        LETTER_TIME = 512,   /* it does nothing unless somebody has set a deadline */
+        LETTER_SETS = 1024,  /* a deadline */
+        LETTER_OWN = 2048,   /* of deadlines, triggers and time */
 };
 
 struct letter {

@@ -45,6 +45,9 @@ static void begin(void) {
         for (unsigned i = 0; i < THREADS; i++)
                 if (weir_events_create(2, &world.events[i]) < 0)
                         abort();
+        for (unsigned i = 0; i < THREADS; i++)
+                if (weir_guard_create(world.registry, &world.guards[i]) < 0)
+                        abort();
         if (weir_waker_create(world.registry, WAKER_TOKEN, &world.waker) < 0)
                 abort();
         /* Each thread has read a batch, so that whatever the library gives a thread but once is there. */
@@ -160,6 +163,7 @@ static void end_sleeps(void) {
                                 asleep = true;
                         } else if (!closed[i]) {
                                 act(i, 'L');
+                                act(i, 'y');
                                 closed[i] = true;
                         }
                 if (!asleep)
@@ -204,8 +208,10 @@ static bool read_nested(unsigned rounds) {
 
 static void close_all(void) {
         weir_waker_destroy(world.waker);
-        for (unsigned i = 0; i < THREADS; i++)
+        for (unsigned i = 0; i < THREADS; i++) {
                 weir_events_destroy(world.events[i]);
+                weir_guard_destroy(world.guards[i]);
+        }
         weir_poll_destroy(world.poll);
         if (!kernel_is_clean())
                 world_break("a descriptor is left open");

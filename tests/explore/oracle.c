@@ -102,14 +102,14 @@ static unsigned excuses_of(unsigned place) {
 }
 
 /*
- * The call that closed a batch: the first of its thread from a place on that does, or else of the main thread, which closes
- * all that are left.
+ * The call that closed a batch, or left a guard: the first of its thread from a place on that does, or else of the main thread,
+ * which closes all that are left.
  */
-static unsigned closer_of(unsigned batch, unsigned from) {
+static unsigned closer_of(enum kind kind, unsigned batch, unsigned from) {
         const struct history *history = &world.history;
 
         for (unsigned place = from; place < CALLS_MAX; place++)
-                if (history->invoked & history_bit(place) && history->calls[place].kind == KIND_CLEAR &&
+                if (history->invoked & history_bit(place) && history->calls[place].kind == kind &&
                     history->calls[place].batch == batch)
                         return place;
         return CALLS_MAX;
@@ -130,6 +130,10 @@ static const char *judge_batch(unsigned place, bool surely_open, unsigned closer
         return NULL;
 }
 
+static bool opens(const struct call *call) {
+        return (call->kind == KIND_FETCH && call->result > 0) || (call->kind == KIND_ENTER && call->result == 0);
+}
+
 static const char *judge_deferral(unsigned place, unsigned begun) {
         const struct history *history = &world.history;
         const struct deferral *deferral = &world.deferrals[place];
@@ -140,12 +144,13 @@ static const char *judge_deferral(unsigned place, unsigned begun) {
                 return deferral->runs ? "a deferred function ran twice" : "a deferred function never ran";
         for (unsigned batch = 0; batch < THREADS && !wrong; batch++)
                 if (begun & 1u << batch)
-                        wrong = judge_batch(place, true, closer_of(batch, 0), &late);
-        for (unsigned fetch = 0; fetch < CALLS_MAX && !wrong; fetch++)
-                if (history->invoked & history_bit(fetch) && history->calls[fetch].kind == KIND_FETCH &&
-                    history->calls[fetch].result > 0 && !is_before(place, fetch))
-                        wrong = judge_batch(place, is_before(fetch, place),
-                                            closer_of(history->calls[fetch].batch, fetch), &late);
+                        wrong = judge_batch(place, true, closer_of(KIND_CLEAR, batch, 0), &late);
+        for (unsigned from = 0; from < CALLS_MAX && !wrong; from++)
+                if (history->invoked & history_bit(from) && opens(&history->calls[from]) && !is_before(place, from))
+                        wrong = judge_batch(place, is_before(from, place),
+                                            closer_of(history->calls[from].kind == KIND_ENTER ? KIND_LEAVE : KIND_CLEAR,
+                                                      history->calls[from].batch, from),
+                                            &late);
         if (!wrong && late)
                 wrong = "a deferred function ran later than it was due";
         return wrong;
@@ -160,7 +165,7 @@ bool oracle_leaves_out(void) {
                 for (unsigned place = 0; place < CALLS_MAX; place++)
                         if (history->invoked & history_bit(place) && is_beside(place, dup + 1) &&
                             history->calls[place].kind >= KIND_REGISTER &&
-                            history->calls[place].kind <= KIND_DEREGISTER)
+                            history->calls[place].kind <= KIND_DEREGISTER_IF)
                                 return true;
         }
         return false;

@@ -68,8 +68,33 @@ static unsigned letters_of(const struct beginning *beginning, char *letters) {
         return count;
 }
 
+/* Where a thread stands: what letters need to do something. */
+enum {
+        HAS_BATCH = 1,
+        HAS_TAKEN = 2,
+        IS_INSIDE = 4,
+};
+
+static unsigned needs(const struct letter *letter) {
+        return (letter->flags & LETTER_READS ? HAS_BATCH : 0u) | (letter->flags & LETTER_TAKEN ? HAS_TAKEN : 0u) |
+               (letter->flags & LETTER_LEAVES ? IS_INSIDE : 0u);
+}
+
+static unsigned stands_after(unsigned stand, const struct letter *letter) {
+        if (letter->letter == 'L')
+                stand &= ~(unsigned)HAS_BATCH;
+        if (letter->letter == 'N')
+                stand |= HAS_TAKEN;
+        if (letter->flags & LETTER_FETCHES)
+                stand |= HAS_BATCH;
+        if (letter->flags & (LETTER_ENTERS | LETTER_LEAVES))
+                stand = letter->flags & LETTER_ENTERS ? stand | IS_INSIDE : stand & ~(unsigned)IS_INSIDE;
+        return stand;
+}
+
 /* What a thread can do in so many calls: the n-th in order, or false. Shorter ones come first. */
-static bool thread_letters(const struct beginning *beginning, unsigned n, unsigned calls, bool batch, char *letters) {
+static bool thread_letters(const struct beginning *beginning, unsigned n, unsigned calls, unsigned stand,
+                           char *letters) {
         char all[64];
         unsigned size = letters_of(beginning, all), length = 1, count = size;
 
@@ -86,11 +111,11 @@ static bool thread_letters(const struct beginning *beginning, unsigned n, unsign
         for (unsigned i = 0; i < length; i++) {
                 const struct letter *letter = alphabet_find(letters[i]);
 
-                if (letter->flags & LETTER_READS && !batch) {
+                if (needs(letter) & ~stand) {
                         letters[0] = '\0';
                         break;
                 }
-                batch = (batch && letters[i] != 'L') || letter->flags & LETTER_FETCHES;
+                stand = stands_after(stand, letter);
         }
         return true;
 }
@@ -113,17 +138,30 @@ bool program_has(const struct program *program, unsigned flag) {
         return beginning_has(program->beginning, flag);
 }
 
+/* That a thread without a batch has taken an event does not count, so that it is like the others. */
+static unsigned stands_first(const struct beginning *beginning, unsigned thread) {
+        unsigned actor = 0, stand = 0;
+
+        for (const char *letter = beginning->letters; *letter; letter++)
+                if (*letter == '1')
+                        actor = 1;
+                else if (actor == thread && *letter == 'N')
+                        stand = HAS_TAKEN;
+        return beginning->batches & 1u << thread ? stand | HAS_BATCH : 0;
+}
+
 static void add_thread(struct program *program, unsigned thread, const unsigned calls[THREADS], unsigned from,
                        void (*function)(const struct program *program)) {
         char *letters = program->letters[thread];
-        bool batch = program->beginning->batches & 1u << thread;
+        unsigned stand = stands_first(program->beginning, thread);
 
         if (thread == program->threads) {
-                if (program_has(program, LETTER_SETS) || !program_has(program, LETTER_TIME))
+                if ((program_has(program, LETTER_SETS) || !program_has(program, LETTER_TIME)) &&
+                    (program_has(program, LETTER_DEFERS) || !program_has(program, LETTER_GUARD)))
                         function(program);
                 return;
         }
-        for (unsigned n = from; thread_letters(program->beginning, n, calls[thread], batch, letters); n++) {
+        for (unsigned n = from; thread_letters(program->beginning, n, calls[thread], stand, letters); n++) {
                 /* Threads that have nothing of their own and as many calls can change places. */
                 bool symmetric = !(program->beginning->batches >> thread) && thread + 1 < THREADS &&
                                  calls[thread] == calls[thread + 1];

@@ -29,11 +29,13 @@ void tell_line(const char *format, ...) {
 }
 
 void tell_call(const char *what, const struct call *call) {
-        static const char *const names[] = { "-",       "register",    "reregister", "retoken",  "rearm",
-                                             "disarm",  "deregister",  "close",      "open",     "dup",
-                                             "ready",   "drain",       "fetch",      "next",     "clear",
-                                             "wake",    "interrupt",   "defer",      "deadline", "waker's deadline",
-                                             "trigger", "trigger all", "time",       "quiet" };
+        static const char *const names[] = {
+                "-",         "register",    "reregister",    "retoken", "rearm",    "rearm afresh",
+                "disarm",    "deregister",  "deregister if", "close",   "open",     "dup",
+                "ready",     "drain",       "fetch",         "next",    "clear",    "wake",
+                "interrupt", "defer",       "enter",         "leave",   "deadline", "waker's deadline",
+                "trigger",   "trigger all", "time",          "quiet"
+        };
 
         if (call->kind == KIND_NEXT && call->result)
                 tell_line("%s next of batch %u: token %u, readiness %x", what, call->batch, (unsigned)call->event.token,

@@ -35,6 +35,8 @@ struct world {
         struct weir_registry *registry;
         struct weir_waker *waker;
         struct weir_events *events[THREADS];
+        struct weir_event taken[THREADS]; /* the last one, with a registration of 0 if there was none */
+        struct weir_guard *guards[THREADS];
         struct deferral deferrals[DEFERRALS];
         const char *broken; /* what went wrong outside the history */
         uint32_t allocated; /* bytes of the arena that are in use, for the library's books to balance */

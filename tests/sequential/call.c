@@ -23,6 +23,7 @@ unsigned sequential_excuses(const struct call *call, const struct call *other) {
                 return EXCUSE_DESCRIPTOR | EXCUSE_BEGINS;
         case KIND_REREGISTER:
         case KIND_REARM:
+        case KIND_REARM_AFRESH:
         case KIND_SET_DEADLINE:
                 return EXCUSE_DESCRIPTOR;
         case KIND_WAKE:
@@ -126,12 +127,14 @@ static const char *ask_again(struct sequential *state, unsigned beside, ask_fn *
                 const struct former *former = &state->formers[i];
                 unsigned number = former->number;
                 struct model_registration *reg = &state->model.sides[SIDE].registrations[number], kept = *reg;
-                bool stays = former->kind != KIND_REGISTER && former->kind != KIND_DEREGISTER;
+                bool stays = former->kind == KIND_REREGISTER || former->registration.begun == kept.begun;
 
                 if (!(beside & 1u << i) || is_of_deadline(former))
                         continue;
                 *reg = former->registration;
                 reg->own = stays ? kept.own : former->registration.own;
+                if (reg->begun == kept.begun)
+                        reg->name = kept.name;
                 wrong = ask_of_deadlines(state, beside, ask, call);
                 for (unsigned j = 0; j <= FORMERS && wrong; j++) {
                         if (j < FORMERS && (!(beside & 1u << j) || state->formers[j].number != number ||
@@ -142,6 +145,8 @@ static const char *ask_again(struct sequential *state, unsigned beside, ask_fn *
                 }
                 if (!wrong && stays)
                         kept.own = reg->own;
+                if (!wrong && reg->begun == kept.begun)
+                        kept.name = reg->name;
                 *reg = kept;
         }
         return wrong;
@@ -220,9 +225,16 @@ static const char *change(struct sequential *state, const struct call *call) {
                 wanted = model_retoken(model, SIDE, call->number, call->token);
                 break;
         case KIND_REARM:
+        case KIND_REARM_AFRESH:
                 if (model_may_refuse_rearm(model, SIDE, call->number, call->result))
                         return NULL;
-                wanted = model_rearm(model, SIDE, call->number, call->interest);
+                wanted = (call->kind == KIND_REARM ? model_rearm : model_rearm_afresh)(model, SIDE, call->number,
+                                                                                       call->interest);
+                break;
+        case KIND_DEREGISTER_IF:
+                if (model_may_refuse_event(model, SIDE, call->number, call->result))
+                        return NULL;
+                wanted = model_deregister_if(model, SIDE, call->number, &call->event);
                 break;
         case KIND_SET_DEADLINE:
                 wanted = model_set_deadline(model, SIDE, call->number, call->moment);
@@ -256,7 +268,9 @@ const char *sequential_step(struct sequential *state, const struct call *call, u
         case KIND_REREGISTER:
         case KIND_RETOKEN:
         case KIND_REARM:
+        case KIND_REARM_AFRESH:
         case KIND_DEREGISTER:
+        case KIND_DEREGISTER_IF:
         case KIND_SET_DEADLINE:
         case KIND_SET_WAKER_DEADLINE:
                 return change(state, call);
@@ -298,6 +312,13 @@ const char *sequential_step(struct sequential *state, const struct call *call, u
         case KIND_INTERRUPT:
                 model->sides[SIDE].interrupted = true;
                 return expect(call, 0);
+        case KIND_ENTER:
+                fresh = state->inside[call->batch];
+                state->inside[call->batch] = true;
+                return expect(call, fresh ? -EBUSY : 0);
+        case KIND_LEAVE:
+                state->inside[call->batch] = false;
+                return NULL;
         case KIND_TRIGGER:
                 return expect(call, model_trigger(model, SIDE, call->number));
         case KIND_TRIGGER_ALL:

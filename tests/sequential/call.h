@@ -15,8 +15,10 @@ enum kind {
         KIND_REREGISTER,
         KIND_RETOKEN,
         KIND_REARM,
+        KIND_REARM_AFRESH,
         KIND_DISARM,
         KIND_DEREGISTER,
+        KIND_DEREGISTER_IF,
         KIND_CLOSE,
         KIND_OPEN,
         KIND_DUP, /* the file of number 0 at 1, or the other way round */
@@ -28,6 +30,8 @@ enum kind {
         KIND_WAKE,
         KIND_INTERRUPT,
         KIND_DEFER,
+        KIND_ENTER, /* a guard of the thread whose batch it is */
+        KIND_LEAVE,
         KIND_SET_DEADLINE,
         KIND_SET_WAKER_DEADLINE,
         KIND_TRIGGER,
@@ -43,15 +47,14 @@ enum kind {
  * first takes a one-shot, then reads the token, and a wait looks at one thing after another.
  */
 enum excuse {
-        EXCUSE_DESCRIPTOR =
-                1,        /* a wait beside register, reregister, rearm or set_deadline need not find what is ready */
-        EXCUSE_WAKER = 2, /* a wait beside a wake need not find the waker */
-        EXCUSE_INTERRUPT = 4, /* the same for an interrupt */
-        EXCUSE_TOKEN = 16,    /* a next beside the retoken that brought its token may have taken the event before */
-        EXCUSE_TAKEN = 32,    /* a disarm beside a next that got nothing may have found the one-shot taken */
-        EXCUSE_CLOSED = 8,    /* beside a close, what is not registered is -ENOENT or -EBADF */
-        EXCUSE_LINKED = 64,   /* a wait beside a trigger need not find what waits in the library for a descriptor */
-        EXCUSE_BEGINS = 128,  /* a trigger_all beside a register need not find what that registers */
+        EXCUSE_DESCRIPTOR = 1, /* a wait beside a register, a rearm or a deadline need not find what is ready */
+        EXCUSE_WAKER = 2,      /* a wait beside a wake need not find the waker */
+        EXCUSE_INTERRUPT = 4,  /* the same for an interrupt */
+        EXCUSE_TOKEN = 16,     /* a next beside the retoken that brought its token may have taken the event before */
+        EXCUSE_TAKEN = 32,     /* a disarm beside a next that got nothing may have found the one-shot taken */
+        EXCUSE_CLOSED = 8,     /* beside a close, what is not registered is -ENOENT or -EBADF */
+        EXCUSE_LINKED = 64,    /* a wait beside a trigger need not find what waits in the library for a descriptor */
+        EXCUSE_BEGINS = 128,   /* a trigger_all beside a register need not find what that registers */
 };
 
 struct call {
@@ -65,7 +68,7 @@ struct call {
         weir_interest interest; /* of a registration; or the readiness that comes or goes */
         weir_token token;
         weir_time moment;        /* of a deadline, or that has come */
-        struct weir_event event; /* what next handed out, if its result is 1 */
+        struct weir_event event; /* what next handed out, if its result is 1; or of which what is deregistered is */
 };
 
 #define FORMERS 4
@@ -79,7 +82,8 @@ struct former {
 
 struct sequential {
         struct model model;
-        bool fresh[BATCHES]; /* fetched, and nothing was done since: there is something in it */
+        bool fresh[BATCHES];  /* fetched, and nothing was done since: there is something in it */
+        bool inside[BATCHES]; /* the guard of that thread is entered */
         /* Registrations as they were before the last calls that ended or changed one, or its deadline, the newest first. */
         struct former formers[FORMERS];
 };

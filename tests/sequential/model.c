@@ -94,6 +94,8 @@ static void begin(struct model *model, struct model_registration *reg, int numbe
         reg->token = token;
         reg->interest = interest;
         reg->promised = false;
+        reg->name = 0;
+        reg->begun = ++model->begun;
         reg->armed = interest & WEIR_ONESHOT && !(interest & WEIR_HELD);
         reg->fires = interest & DIRECTIONS;
         reg->ever = file->now;
@@ -138,9 +140,9 @@ int model_reregister(struct model *model, unsigned side, int number, weir_token 
         return r;
 }
 
-int model_rearm(struct model *model, unsigned side, int number, weir_interest interest) {
+static int rearm(struct model *model, unsigned side, int number, weir_interest interest, bool afresh) {
         struct model_registration *reg = find(model, side, number);
-        weir_interest fresh;
+        uint32_t fresh;
         int r;
 
         if (interest & ~DIRECTIONS)
@@ -152,16 +154,24 @@ int model_rearm(struct model *model, unsigned side, int number, weir_interest in
         if (!(reg->interest & WEIR_ONESHOT))
                 return -EINVAL;
         fresh = interest & ~reg->interest;
-        if (fresh) {
+        if (fresh || afresh) {
                 r = change(model, reg, number);
                 if (r < 0)
                         return r;
                 reg->interest |= interest;
-                reg->must |= model->files[reg->file].now & fresh;
+                reg->must |= model->files[reg->file].now & (afresh ? asked(reg) : fresh);
         }
         reg->armed = true;
         reg->fires = interest;
         return 0;
+}
+
+int model_rearm(struct model *model, unsigned side, int number, weir_interest interest) {
+        return rearm(model, side, number, interest, false);
+}
+
+int model_rearm_afresh(struct model *model, unsigned side, int number, weir_interest interest) {
+        return rearm(model, side, number, interest, true);
 }
 
 bool model_may_refuse_rearm(const struct model *model, unsigned side, int number, int result) {
@@ -220,6 +230,22 @@ int model_deregister(struct model *model, unsigned side, int number) {
                 return missing(model, number);
         end(model, side, number);
         return 0;
+}
+
+int model_deregister_if(struct model *model, unsigned side, int number, const struct weir_event *event) {
+        struct model_registration *reg = find(model, side, number);
+
+        if (!event->registration)
+                return -EINVAL;
+        if (!reg || reg->name != event->registration)
+                return missing(model, number);
+        return model_deregister(model, side, number);
+}
+
+bool model_may_refuse_event(const struct model *model, unsigned side, int number, int result) {
+        const struct model_registration *reg = &model->sides[side].registrations[number];
+
+        return reg->registered && !stands(model, reg, number) && result == missing(model, number);
 }
 
 /* ---------------------------------------------------------------- batches */

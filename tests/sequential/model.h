@@ -42,6 +42,8 @@ struct model_registration {
         weir_interest fires;    /* for a one-shot: the directions for which it does, once armed */
         uint32_t ever;          /* readiness that the file has shown since the registration began */
         uint32_t must;          /* readiness that is still to be handed out */
+        uint32_t name;          /* which one its last event said that it is; 0 before the first */
+        unsigned begun;         /* how many had begun with it */
         struct model_own own;
 };
 
@@ -75,7 +77,7 @@ struct model {
         weir_time now;
         unsigned file_at[NUMBERS];
         struct model_file files[FILES];
-        unsigned files_made;
+        unsigned files_made, begun;
         struct model_side sides[SIDES];
         int batch_of[BATCHES]; /* the side whose batch is open in the events object, or -1 */
         struct model_node nodes[NODES];
@@ -99,6 +101,7 @@ void model_create(struct model *model, unsigned side);
 int model_register(struct model *model, unsigned side, int number, weir_token token, weir_interest interest);
 int model_reregister(struct model *model, unsigned side, int number, weir_token token, weir_interest interest);
 int model_rearm(struct model *model, unsigned side, int number, weir_interest interest);
+int model_rearm_afresh(struct model *model, unsigned side, int number, weir_interest interest);
 /*
  * Whether a rearm may be refused like this, and then nothing changes: of a number that is closed, or another file, it is not
  * said whether the kernel is asked.
@@ -111,6 +114,9 @@ bool model_disarm_late(struct model *model, unsigned side, int number);
 /* Whether a one-shot stands whose number leads to another file by now. */
 bool model_is_left(const struct model *model, unsigned side, int number);
 int model_deregister(struct model *model, unsigned side, int number);
+int model_deregister_if(struct model *model, unsigned side, int number, const struct weir_event *event);
+/* Whether that may be refused like this, and then nothing changes: where a number is closed, or another file, it may be found. */
+bool model_may_refuse_event(const struct model *model, unsigned side, int number, int result);
 int model_set_deadline(struct model *model, unsigned side, int number, weir_time moment);
 int model_trigger(struct model *model, unsigned side, int number);
 int model_trigger_all(struct model *model, unsigned side);

@@ -38,7 +38,7 @@ const char *model_event(struct model *model, unsigned side, const struct weir_ev
                         continue;
                 if (event->readiness & EPOLLIN && !waker->pending)
                         return "a waker that nobody woke";
-                if (!event->readiness || event->readiness & ~(EPOLLIN | TIMEOUT))
+                if (!event->readiness || event->readiness & ~(EPOLLIN | TIMEOUT) || event->registration)
                         return "a wake that is not just readable";
                 wrong = take_own(model, &waker->own, event->readiness);
                 if (!wrong && event->readiness & EPOLLIN)
@@ -52,6 +52,9 @@ const char *model_event(struct model *model, unsigned side, const struct weir_ev
                         continue;
                 if (!event->readiness)
                         return "an event that says nothing";
+                if (!event->registration ||
+                    (reg->name && reg->name != event->registration && stands(model, reg, (int)n)))
+                        return "an event of another registration";
                 if (!speaks(reg))
                         return "a one-shot that was not armed again";
                 if (event->readiness & ~(allowed(reg) | TIMEOUT | TRIGGERED))
@@ -61,6 +64,7 @@ const char *model_event(struct model *model, unsigned side, const struct weir_ev
                 wrong = take_own(model, &reg->own, event->readiness);
                 if (wrong)
                         return wrong;
+                reg->name = event->registration;
                 reg->armed = false;
                 reg->must &= ~event->readiness;
                 return NULL;
