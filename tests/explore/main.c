@@ -52,7 +52,7 @@ static uint64_t draw(uint64_t n) {
 }
 
 static bool is_drawn(const struct program *program) {
-        uint64_t times = share > 1 && program_has(program, LETTER_OWN) ? OWN_SHARE : 1;
+        uint64_t times = share > 1 && program->flags & LETTER_OWN ? OWN_SHARE : 1;
 
         return draw(counts.programs++) % (share * times) == 0;
 }

@@ -7,7 +7,10 @@
 #include "alphabet.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define CHOICES 65536 /* of a thread; more than three calls make */
 
 /*
  * Where programs begin. The letters are done one after another by thread 0, and by thread 1 after a 1. Number 0 is open and
@@ -120,22 +123,16 @@ static bool thread_letters(const struct beginning *beginning, unsigned n, unsign
         return true;
 }
 
-static bool any_of(const char *letters, unsigned flag) {
+static unsigned flags_of(const char *letters) {
+        unsigned flags = 0;
+
         for (; *letters; letters++)
-                if (*letters != '1' && alphabet_find(*letters)->flags & flag)
-                        return true;
-        return false;
+                flags |= *letters == '1' ? 0 : alphabet_find(*letters)->flags;
+        return flags;
 }
 
 bool beginning_has(const struct beginning *beginning, unsigned flag) {
-        return any_of(beginning->letters, flag);
-}
-
-bool program_has(const struct program *program, unsigned flag) {
-        for (unsigned i = 0; i < program->threads; i++)
-                if (any_of(program->letters[i], flag))
-                        return true;
-        return beginning_has(program->beginning, flag);
+        return flags_of(beginning->letters) & flag;
 }
 
 /* That a thread without a batch has taken an event does not count, so that it is like the others. */
@@ -150,33 +147,63 @@ static unsigned stands_first(const struct beginning *beginning, unsigned thread)
         return beginning->batches & 1u << thread ? stand | HAS_BATCH : 0;
 }
 
+/* What each thread can do, made once, for there are hundreds of millions of programs to draw from. */
+static struct choices {
+        unsigned count;
+        struct choice {
+                char letters[LETTERS_MAX + 1];
+                unsigned flags;
+        } all[CHOICES];
+} choices[THREADS];
+
+static void find_choices(const struct beginning *beginning, unsigned thread, unsigned calls) {
+        struct choices *found = &choices[thread];
+        unsigned stand = stands_first(beginning, thread);
+
+        found->count = 0;
+        for (unsigned n = 0; thread_letters(beginning, n, calls, stand, found->all[found->count].letters); n++) {
+                struct choice *choice = &found->all[found->count];
+
+                choice->flags = flags_of(choice->letters);
+                found->count += *choice->letters != '\0';
+                if (found->count == CHOICES)
+                        abort();
+        }
+}
+
+/* What does nothing without a letter that is not there is left out. */
+static bool makes_sense(unsigned flags) {
+        return (flags & LETTER_SETS || !(flags & LETTER_TIME)) && (flags & LETTER_DEFERS || !(flags & LETTER_GUARD));
+}
+
 static void add_thread(struct program *program, unsigned thread, const unsigned calls[THREADS], unsigned from,
                        void (*function)(const struct program *program)) {
-        char *letters = program->letters[thread];
-        unsigned stand = stands_first(program->beginning, thread);
+        unsigned flags = program->flags;
 
         if (thread == program->threads) {
-                if ((program_has(program, LETTER_SETS) || !program_has(program, LETTER_TIME)) &&
-                    (program_has(program, LETTER_DEFERS) || !program_has(program, LETTER_GUARD)))
+                if (makes_sense(flags))
                         function(program);
                 return;
         }
-        for (unsigned n = from; thread_letters(program->beginning, n, calls[thread], stand, letters); n++) {
+        for (unsigned n = from; n < choices[thread].count; n++) {
+                const struct choice *choice = &choices[thread].all[n];
                 /* Threads that have nothing of their own and as many calls can change places. */
                 bool symmetric = !(program->beginning->batches >> thread) && thread + 1 < THREADS &&
                                  calls[thread] == calls[thread + 1];
 
-                if (*letters)
-                        add_thread(program, thread + 1, calls, symmetric ? n : 0, function);
+                memcpy(program->letters[thread], choice->letters, sizeof(choice->letters));
+                program->flags = flags | choice->flags;
+                add_thread(program, thread + 1, calls, symmetric ? n : 0, function);
         }
+        program->flags = flags;
 }
 
 void programs_each(const struct beginning *beginning, const unsigned calls[THREADS],
                    void (*function)(const struct program *program)) {
-        struct program program = { .beginning = beginning };
+        struct program program = { .beginning = beginning, .flags = flags_of(beginning->letters) };
 
-        while (program.threads < THREADS && calls[program.threads])
-                program.threads++;
+        for (; program.threads < THREADS && calls[program.threads]; program.threads++)
+                find_choices(beginning, program.threads, calls[program.threads]);
         add_thread(&program, 0, calls, 0, function);
 }
 

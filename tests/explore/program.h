@@ -23,6 +23,7 @@ extern const unsigned beginnings_count;
 struct program {
         const struct beginning *beginning;
         unsigned threads;
+        unsigned flags; /* of its letters, and of those of its beginning, if programs_each() made it */
         char letters[THREADS][LETTERS_MAX + 1];
 };
 
@@ -30,9 +31,8 @@ struct program {
 void programs_each(const struct beginning *beginning, const unsigned calls[THREADS],
                    void (*function)(const struct program *program));
 
-/* Whether a letter of it has that flag; of a program, its beginning counts, too. */
+/* Whether a letter of it has that flag. */
 bool beginning_has(const struct beginning *beginning, unsigned flag);
-bool program_has(const struct program *program, unsigned flag);
 
 /* "RW|KN": false for what is none. */
 bool program_read(const char *text, struct program *ret_program);
