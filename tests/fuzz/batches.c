@@ -85,12 +85,11 @@ static int wait_into(struct world *world, unsigned s, unsigned b, weir_time mome
         weir_time first = model_first_moment(&world->model, s), before = world->model.now, last = moment;
         int r;
 
-        /* What is due already may lie in an open batch. */
-        if (first > before && first < last)
-                last = first;
-
         world_note(world, "wait on %u into events %u until %" PRId64, s, b, moment - BEGINNING);
         world_close_batch(world, b);
+        /* What is due already, or of what another event is unread, may lie in an open batch. */
+        if (first > before && first < last && !model_batches(&world->model, s))
+                last = first;
         r = weir_poll_wait_until(world->sides[s].poll, world->events[b], moment);
         world->model.now = weir_now();
         world_note(world, " = %d, now it is %" PRId64 "\n", r, world->model.now - BEGINNING);
