@@ -114,6 +114,16 @@ static int wait_into(struct world *world, unsigned s, unsigned b, weir_time mome
         return r;
 }
 
+/* Keeps an event of a descriptor, for a deregister by it. */
+static void keep(struct world *world, unsigned s, const struct weir_event *event) {
+        for (unsigned n = 0; n < NUMBERS; n++) {
+                const struct model_registration *reg = &world->model.sides[s].registrations[n];
+
+                if (reg->registered && reg->token == event->token && !world->sides[s].taken[n].registration)
+                        world->sides[s].taken[n] = *event;
+        }
+}
+
 /* Takes one event and compares it. False: there is none. */
 static bool take(struct world *world, unsigned b) {
         struct weir_event event = { .token = 0 };
@@ -129,6 +139,7 @@ static bool take(struct world *world, unsigned b) {
         wrong = s < 0 ? "an event from no batch" : model_event(&world->model, (unsigned)s, &event);
         if (wrong)
                 world_differ(world, wrong);
+        keep(world, (unsigned)s, &event);
         if (weir_event_format(&event, NULL, 0) <= 0)
                 world_differ(world, "the text of an event");
         return true;

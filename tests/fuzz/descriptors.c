@@ -222,6 +222,26 @@ static int source_deregister(struct weir_registry *registry, struct weir_source 
 
 static const struct weir_source_ops source_ops = { source_register, source_reregister, source_deregister };
 
+static bool is_number(int number) {
+        return number >= 0 && number < NUMBERS;
+}
+
+static void deregister_by_event(struct world *world, unsigned s, int number) {
+        struct weir_event event = { .token = 0 };
+        int got;
+
+        if (is_number(number)) {
+                event = world->sides[s].taken[number];
+                world->sides[s].taken[number].registration = 0;
+        }
+        world_note(world, "deregister %d in %u by an event of token %u", number, s, (unsigned)event.token);
+        got = weir_deregister_if(world->sides[s].registry, number < 0 ? -1 : BASE + number, &event);
+        if (is_number(number) && event.registration && model_may_refuse_event(&world->model, s, number, got))
+                world_note(world, " = %d, refused\n", got);
+        else
+                world_expect(world, got, model_deregister_if(&world->model, s, number, &event));
+}
+
 void op_registry(struct world *world, unsigned what) {
         unsigned s = world_pick_side(world), through = world_pick(world, 8);
         int number = pick_number(world), fd = number < 0 ? -1 : BASE + number, wanted, got;
@@ -230,6 +250,7 @@ void op_registry(struct world *world, unsigned what) {
         struct model *model = &world->model;
         weir_interest interest = 0;
         weir_token token;
+        bool other = false; /* another way of doing it */
 
         if (what < 3)
                 interest = pick_interest(world);
@@ -239,6 +260,8 @@ void op_registry(struct world *world, unsigned what) {
         if (world->model.sides[s].shut)
                 through = 1;
         token = ++world->last_token;
+        if (what == 2 || what == 4)
+                other = world_pick(world, 4) == 3;
         switch (what) {
         case 0:
                 world_note(world, "register %d in %u, token %u, interest %x", number, s, (unsigned)token, interest);
@@ -259,12 +282,13 @@ void op_registry(struct world *world, unsigned what) {
                 world_expect(world, got, wanted == -EPERM && got == -ENOENT ? got : wanted);
                 break;
         case 2:
-                world_note(world, "rearm %d in %u, interest %x", number, s, interest);
-                wanted = weir_rearm(registry, fd, interest);
-                if (number < 0 || number >= NUMBERS || !model_may_refuse_rearm(model, s, number, wanted))
-                        world_expect(world, wanted, model_rearm(model, s, number, interest));
+                world_note(world, "rearm%s %d in %u, interest %x", other ? " afresh" : "", number, s, interest);
+                got = (other ? weir_rearm_afresh : weir_rearm)(registry, fd, interest);
+                if (is_number(number) && model_may_refuse_rearm(model, s, number, got))
+                        world_note(world, " = %d, refused\n", got);
                 else
-                        world_note(world, " = %d, refused\n", wanted);
+                        world_expect(world, got,
+                                     (other ? model_rearm_afresh : model_rearm)(model, s, number, interest));
                 break;
         case 3:
                 world_note(world, "retoken %d in %u, token %u", number, s, (unsigned)token);
@@ -275,6 +299,10 @@ void op_registry(struct world *world, unsigned what) {
                 world_expect(world, weir_disarm(registry, fd), model_disarm(model, s, number));
                 break;
         default:
+                if (other) {
+                        deregister_by_event(world, s, number);
+                        break;
+                }
                 world_note(world, "deregister %d in %u", number, s);
                 wanted = model_deregister(model, s, number);
                 if (through)

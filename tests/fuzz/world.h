@@ -25,6 +25,7 @@ struct side {
         struct weir_waker *wakers[WAKERS];
         int outer;
         uint64_t rebuilds;
+        struct weir_event taken[NUMBERS]; /* an event of each number, the first since it was last used */
         weir_epoch epoch;
         unsigned epoch_batches; /* open at that epoch, a bit each */
 };

@@ -45,6 +45,10 @@ static weir_token new_token(struct actor *actor, unsigned object) {
         return (weir_token)object << 48 | (weir_token)(actor->number + 1) << 32 | ++actor->last_token;
 }
 
+static unsigned object_of(const struct weir_event *event) {
+        return (unsigned)(event->token >> 48);
+}
+
 /* ---------------------------------------------------------------- calls */
 
 static void call_register(struct actor *actor, unsigned n, weir_interest held) {
@@ -74,6 +78,13 @@ static void call_rearm(struct actor *actor, unsigned n, weir_interest directions
         end(actor, record, weir_rearm(actor->round->registry, actor->round->objects[n].fd, directions));
 }
 
+static void call_rearm_afresh(struct actor *actor, unsigned n) {
+        struct record *record = begin(actor, KIND_REARM_AFRESH, n);
+
+        record->call.interest = WEIR_READABLE;
+        end(actor, record, weir_rearm_afresh(actor->round->registry, actor->round->objects[n].fd, WEIR_READABLE));
+}
+
 static void call_retoken(struct actor *actor, unsigned n) {
         struct record *record = begin(actor, KIND_RETOKEN, n);
 
@@ -91,6 +102,19 @@ static void call_deregister(struct actor *actor, unsigned n) {
         struct record *record = begin(actor, KIND_DEREGISTER, n);
 
         end(actor, record, weir_deregister(actor->round->registry, actor->round->objects[n].fd));
+}
+
+/* By the last event that the thread took of any descriptor. */
+static void call_deregister_if(struct actor *actor) {
+        unsigned n = object_of(&actor->taken);
+        struct record *record;
+
+        if (!actor->taken.registration)
+                return;
+        record = begin(actor, KIND_DEREGISTER_IF, n);
+        record->call.event = actor->taken;
+        end(actor, record,
+            weir_deregister_if(actor->round->registry, actor->round->objects[n].fd, &record->call.event));
 }
 
 static void call_ready(struct actor *actor, unsigned n) {
@@ -154,7 +178,9 @@ static bool call_next(struct actor *actor) {
         bool any = weir_events_next(actor->events, &record->call.event);
 
         if (any)
-                actor->objects[actor->count] = (unsigned)(record->call.event.token >> 48);
+                actor->objects[actor->count] = object_of(&record->call.event);
+        if (any && record->call.event.registration)
+                actor->taken = record->call.event;
         end(actor, record, any);
         return any;
 }
@@ -172,7 +198,7 @@ static void call_wait(struct actor *actor) {
 }
 
 static void call_about(struct actor *actor, unsigned n) {
-        unsigned what = draw(actor, 74);
+        unsigned what = draw(actor, 84);
 
         if (what < 3)
                 call_register(actor, n, 0);
@@ -200,6 +226,10 @@ static void call_about(struct actor *actor, unsigned n) {
                 call_trigger(actor, n);
         else if (what < 73)
                 call_set_deadline(actor, n);
+        else if (what < 79)
+                call_rearm_afresh(actor, n);
+        else if (what < 83)
+                call_deregister_if(actor);
         else
                 call_reuse(actor, n);
 }

@@ -26,6 +26,7 @@ struct actor {
         unsigned number;
         uint64_t random, last_end;
         weir_token last_token;
+        struct weir_event taken; /* the last event of a descriptor */
         struct record *records;
         unsigned *objects; /* what each record is about */
         size_t count, room;
