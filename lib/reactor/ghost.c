@@ -125,10 +125,10 @@ int weir_ghost_modify(struct weir_registry *core, struct weir_slot *slot, int fd
                 return -ENOENT;
         r = change(core, fd, next);
         /*
-         * If the registration's own entry is still as it was, it was another one that was changed. If it is gone, its file may
-         * have been closed in between.
+         * If the registration's own entry is still as it was, it was another one that was changed; or could not be, for it is
+         * exclusive. If it is gone, its file may have been closed in between.
          */
-        if (r < 0 || search(core, &of) < 0 || (!of.found && !of.foreign))
+        if ((r < 0 && r != -EINVAL) || search(core, &of) < 0 || (!of.found && !of.foreign))
                 return r;
         (void)weir_sys_epoll_ctl(core->set, EPOLL_CTL_DEL, fd, 0, 0);
         return -ESTALE;

@@ -143,12 +143,31 @@ static void g5_file_that_was_closed_first_can_be_registered_when_it_is_back(void
         }
 }
 
+/* The kernel refuses to change an exclusive entry, which says nothing of the number to who asks for it. */
+static void g5_exclusive_file_that_is_back_on_its_number_is_told_like_any_other(void **state) {
+        struct fixture *fx = *state;
+
+        for (unsigned way = 0; way < 2 * 2 * ARRAY_LEN(modes); way++)
+                for (unsigned again = 0; again < 2; again++) {
+                        struct haunted h = haunt(fx, WEIR_EXCLUSIVE, modes[way / 4], way & 1, way & 2);
+                        weir_interest interest = WEIR_READABLE | modes[way / 4];
+
+                        if (again)
+                                assert_int_equal(weir_reregister(fx->registry, h.number, ANEW, interest), -ENOENT);
+                        assert_int_equal(weir_register(fx->registry, h.number, ANEW, interest), 0);
+                        put(h.writer);
+                        expect_one(fx, ANEW);
+                        exorcise(fx, &h);
+                }
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(g5_cure_does_not_adopt_a_file_that_is_back_on_its_number),
                 CASE(g5_reregister_of_a_file_that_is_back_on_its_number_gets_enoent),
                 CASE(g5_file_that_is_back_on_its_number_can_be_registered),
                 CASE(g5_file_that_was_closed_first_can_be_registered_when_it_is_back),
+                CASE(g5_exclusive_file_that_is_back_on_its_number_is_told_like_any_other),
         };
 
         return cmocka_run_group_tests_name("ghost_put_back_on_its_number", cases, NULL, NULL);
