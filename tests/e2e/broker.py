@@ -5,6 +5,7 @@ The broker as its clients see it: broker.py SERVER. Each line reaches all, in on
 off, and costs the others nothing; who is silent is sent away; and at the end everybody gets what was published, the good-bye, and
 the end, those who come at that moment, too.
 """
+import os
 import signal
 import socket
 import subprocess
@@ -16,8 +17,12 @@ MUCH = 16 << 20  # bytes, more than the kernel keeps for a connection
 
 
 class Client:
-    def __init__(self, port):
-        self.socket = socket.create_connection(('127.0.0.1', port), LIMIT)
+    def __init__(self, port, room=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(LIMIT)
+        if room:  # what the kernel keeps of what is not read
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        self.socket.connect(('127.0.0.1', port))
         self.left = b''
 
     def send(self, line):
@@ -127,6 +132,62 @@ def end(server, clients, port):
     assert all(data.endswith(b'bye\n') for data in told), 'somebody is let in and not told of the end'
 
 
+def says_bye_last(server, port):
+    """
+    What is queued after a good-bye would go out, too, if output is blocked and there is room in the queue. So a few do not read,
+    each of whom has missed some lines more than the next one, until the first of them is cut off: then the next ones are blocked.
+    They are told that their line is too long, or that the server ends, while somebody publishes at full speed.
+    """
+
+    def descriptors():
+        return len(os.listdir(f'/proc/{server.pid}/fd'))
+
+    first, deaf, step, count = Client(port), [], 0, 0
+    while step < 8 or descriptors() >= count:
+        count = descriptors()
+        if step < 8:
+            deaf.append(Client(port, 4096))
+            deaf[-1].send(b'I do not read\n')
+            while first.line() != b'I do not read\n':
+                pass
+        step += 1
+        assert step * 8000 < MUCH, 'the server keeps all for who does not read'
+        first.send((b'x' * 999 + b'\n') * 8 + b'step %d\n' % step)
+        while first.line() != b'step %d\n' % step:
+            pass
+    stopped = threading.Event()
+
+    def talk():
+        try:
+            while not stopped.is_set():
+                first.send(b'\n')
+        except ConnectionError:  # it is told, and gone
+            pass
+
+    talker = threading.Thread(target=talk)
+    for client in deaf[::2]:
+        client.send(b'x' * 1024)
+    talker.start()
+    for _ in range(100):
+        first.line()
+    server.send_signal(signal.SIGTERM)
+    for client in deaf:
+        check_last_word(client)
+    stopped.set()
+    talker.join()
+    first.socket.close()
+    assert server.wait(LIMIT) == 0
+
+
+def check_last_word(client):
+    try:
+        data = client.rest()
+    except ConnectionError:  # cut off
+        return
+    for word in b'bye\n', b'a line is too long\n':
+        assert word not in data or data.endswith(word), 'a line follows the last word'
+
+
 def ends_at_once(port, server):
     deaf = Client(port)
     deaf.send(b'hello\n')
@@ -144,6 +205,8 @@ def main():
     cuts_the_slow(port, clients)
     refuses_long_lines(port, clients)
     end(server, clients, port)
+
+    says_bye_last(*start('--workers=1'))
 
     server, port = start('--workers=1', '--idle-timeout=1')
     silent = Client(port)

@@ -44,6 +44,7 @@ static const char usage[] =
 #define LINGER     (3 * NS_PER_S)  /* how long who was told good-bye may take to read what is left */
 #define ROUNDS     8               /* reads, before others have their turn */
 #define QUEUE_SIZE 65536           /* what is kept for a subscriber that reads slowly */
+#define LAST_LINE  64              /* of it, room for the good-bye */
 
 /* Tokens that are no pointers to subscribers. */
 enum {
@@ -55,6 +56,7 @@ struct subscriber {
         struct subscriber *previous, *next; /* under the lock of the list */
 
         pthread_mutex_t lock; /* guards the queue */
+        bool closed;          /* the last line is in it, or the subscriber is cut off */
         size_t queued;
         char *queue;
 
@@ -83,15 +85,21 @@ struct broker {
 
 /* ---------------------------------------------------------------- from any thread */
 
+/* Under the lock of the queue. False: it is full. */
+static bool append(struct subscriber *one, const char *text, size_t size, size_t room) {
+        if (size > room - one->queued)
+                return false;
+        memcpy(one->queue + one->queued, text, size);
+        one->queued += size;
+        return true;
+}
+
 static void enqueue(struct subscriber *one, const char *text, size_t size) {
         bool full;
 
         pthread_mutex_lock(&one->lock);
-        full = size > QUEUE_SIZE - one->queued;
-        if (!full) {
-                memcpy(one->queue + one->queued, text, size);
-                one->queued += size;
-        }
+        full = !one->closed && !append(one, text, size, QUEUE_SIZE - LAST_LINE);
+        one->closed |= full;
         pthread_mutex_unlock(&one->lock);
         if (full)
                 shutdown(one->fd, SHUT_RDWR); /* too slow: its owner meets the end */
@@ -129,9 +137,16 @@ static void end(struct broker *broker, struct subscriber *one) {
         leave(broker);
 }
 
-/* Its last line. It goes out after what is queued; then the peer has some time to read all that. */
+/*
+ * Its last line, for which there is always room. It goes out after what is queued; then the peer has some time to read all that.
+ * Here the deadline does not fail: admit() has set the first one.
+ */
 static void say_goodbye(struct broker *broker, struct subscriber *one, const char *text) {
-        enqueue(one, text, strlen(text));
+        pthread_mutex_lock(&one->lock);
+        if (!one->closed)
+                append(one, text, strlen(text), QUEUE_SIZE);
+        one->closed = true;
+        pthread_mutex_unlock(&one->lock);
         one->phase = LEAVING;
         weir_set_deadline(broker->registry, one->fd, weir_now() + LINGER);
 }
@@ -255,10 +270,10 @@ static void admit(struct broker *broker, int fd) {
                 one->next->previous = one;
         broker->subscribers = one;
         pthread_rwlock_unlock(&broker->lock);
-        weir_set_deadline(broker->registry, fd, weir_now() + broker->idle_limit);
         if (atomic_load(&broker->stopping)) /* weir_trigger_all() may have come before it was registered */
                 weir_trigger(broker->registry, fd);
-        if (weir_rearm(broker->registry, fd, WEIR_READABLE) < 0)
+        if (weir_set_deadline(broker->registry, fd, weir_now() + broker->idle_limit) < 0 ||
+            weir_rearm(broker->registry, fd, WEIR_READABLE) < 0)
                 end(broker, one);
 }
 
@@ -331,7 +346,11 @@ static int broker_open(struct broker *broker, uint16_t *port) {
                                  WEIR_READABLE | WEIR_ONESHOT);
         if (r < 0)
                 return r;
-        return weir_register(broker->registry, broker->listener, TOKEN_LISTENER, WEIR_READABLE | WEIR_ONESHOT);
+        r = weir_register(broker->registry, broker->listener, TOKEN_LISTENER, WEIR_READABLE | WEIR_ONESHOT);
+        if (r < 0)
+                return r;
+        /* A first deadline needs memory. This one is had now, so that on_listener() can rely on it later. */
+        return weir_set_deadline(broker->registry, broker->listener, weir_now());
 }
 
 /* With no other thread left, all is the caller's. After a second signal somebody may be there. */
