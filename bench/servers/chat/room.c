@@ -361,7 +361,10 @@ int room_open(struct room *room, struct weir_registry *registry, weir_token toke
         /* Accepted sockets inherit it: the kernel is not to keep megabytes for who does not read. */
         setsockopt(room->listener, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
         r = weir_register(registry, room->listener, token, WEIR_READABLE);
+        if (r == 0) /* a first deadline needs memory: this one is had now, so that room_admit() can rely on it later */
+                r = weir_set_deadline(registry, room->listener, weir_now());
         if (r < 0) {
+                weir_deregister(registry, room->listener);
                 close(room->listener);
                 return r;
         }

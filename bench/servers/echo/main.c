@@ -224,7 +224,11 @@ static int echo_open(struct echo *echo, uint16_t *port) {
         r = weir_register(echo->registry, echo->signals, TOKEN_SIGNALS, WEIR_READABLE);
         if (r < 0)
                 return r;
-        return weir_register(echo->registry, echo->listener, TOKEN_LISTENER, WEIR_READABLE);
+        r = weir_register(echo->registry, echo->listener, TOKEN_LISTENER, WEIR_READABLE);
+        if (r < 0)
+                return r;
+        /* A first deadline needs memory. This one is had now, so that admit() can rely on it later. */
+        return weir_set_deadline(echo->registry, echo->listener, weir_now());
 }
 
 static void echo_close(struct echo *echo) {

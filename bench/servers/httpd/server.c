@@ -174,8 +174,11 @@ static void on_event(struct weir_crew *crew, const struct weir_event *event, voi
 int server_run(struct server *server, unsigned threads, bool show) {
         int r;
 
-        if (show)
-                weir_waker_set_deadline(server->status, weir_now());
+        if (show) {
+                r = weir_waker_set_deadline(server->status, weir_now());
+                if (r < 0)
+                        return r;
+        }
         r = weir_crew_run(server->crew, threads);
         if (show)
                 printf("\n");

@@ -217,6 +217,8 @@ static int run(struct server *server, uint16_t port, unsigned workers) {
                 return r;
         server->registry = weir_crew_registry(crew);
         r = weir_register(server->registry, server->listener, TOKEN_LISTENER, WEIR_READABLE);
+        if (r == 0) /* a first deadline needs memory: this one is had now, so that admit() can rely on it later */
+                r = weir_set_deadline(server->registry, server->listener, weir_now());
         if (r < 0)
                 return r;
         signal(SIGPIPE, SIG_IGN);
