@@ -362,8 +362,8 @@ WEIR_PUBLIC int weir_reregister(struct weir_registry *registry, int fd, weir_tok
 
 /*
  * Arms a one-shot registration again, as its owner does at the end of a turn; nearly always without a system call.
- *   interest  directions alone, or 0 for what comes whatever is asked for; the mode stays. While it is still armed, they replace the
- *             armed ones
+ *   interest  directions alone, or 0 for what comes whatever is asked for; the mode stays. In a loop of
+ *             one thread it may still be armed: then they replace the armed ones
  * The caller states that it has drained each direction it names, since an event last told that one. Drained is -EAGAIN, or,
  * on a byte stream that nothing splits, a short count: see Drained, above. WEIR_WRITABLE is named only after a write met
  * -EAGAIN or was short. What came after that is not missed. Who has not drained calls weir_rearm_afresh(). After a timeout or
@@ -464,9 +464,10 @@ WEIR_PUBLIC int weir_set_deadline(struct weir_registry *registry, int fd, weir_t
 WEIR_PUBLIC int weir_trigger(struct weir_registry *registry, int fd);
 
 /*
- * The same for each descriptor that is registered. Not for signal handlers. Returns how many. Of a weir_register() at the same
- * time, either the registration is triggered, or the registering thread sees after its return what the caller wrote before.
- * Takes time in proportion to the highest descriptor ever registered.
+ * The same for each descriptor that is registered: listeners, signals and standard input, too. Who reads from one of these asks
+ * weir_event_is_readable() first, for a blocking read would wait for what may never come. Not for signal handlers. Returns how
+ * many. Of a weir_register() at the same time, either the registration is triggered, or the registering thread sees after its
+ * return what the caller wrote before. Takes time in proportion to the highest descriptor ever registered.
  */
 WEIR_PUBLIC int weir_trigger_all(struct weir_registry *registry);
 
@@ -728,8 +729,7 @@ WEIR_PUBLIC int weir_event_format(const struct weir_event *event, char *buffer, 
  * Writes a table of what is registered as text for people, a line per descriptor: its token, its interest, of a one-shot
  * what is armed, the readiness that is kept until it can be handed out, and what is left of the time until its deadline. Its
  * form may change with each version. Other calls may run meanwhile: a line is of one moment, but for the token and the time,
- * which may be newer. Takes time in proportion to
- * capacity, see weir_registry_stats().
+ * which may be newer. Takes time in proportion to capacity, see weir_registry_stats().
  *   buffer  where the text goes, always terminated if size is not 0; NULL if size is 0
  *   size    of the buffer, in bytes
  * Returns the length of the whole text, as snprintf(3) does.
