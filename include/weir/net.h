@@ -10,7 +10,7 @@
  * getsockname(2), and connect(2) to give a bound datagram socket a peer. Streams and datagrams are of the family of the
  * address, so that a server can listen on "[::]:80" or on "unix:/run/server" by its configuration alone.
  *
- * No call sets TCP_NODELAY, without which a small answer may wait 40 ms for the one before it. A server sets it on the listener:
+ * No call sets TCP_NODELAY. Without it a small answer may wait 40 ms for the one before it. A server sets it on the listener:
  * on Linux what is accepted inherits it. A client sets it on what weir_stream_connect() returns.
  *
  * What mio has is here under these names:
