@@ -138,14 +138,14 @@ static void end(struct broker *broker, struct subscriber *one) {
 }
 
 /*
- * Its last line, for which there is always room. It goes out after what is queued; then the peer has some time to read all that.
+ * Its last line. It goes out after what is queued; then the peer has some time to read all that.
  * Here the deadline does not fail: admit() has set the first one.
  */
 static void say_goodbye(struct broker *broker, struct subscriber *one, const char *text) {
         pthread_mutex_lock(&one->lock);
         if (!one->closed)
-                append(one, text, strlen(text), QUEUE_SIZE);
-        one->closed = true;
+                append(one, text, strlen(text), QUEUE_SIZE); /* there is room for it */
+        one->closed = true;                                  /* nothing follows it */
         pthread_mutex_unlock(&one->lock);
         one->phase = LEAVING;
         weir_set_deadline(broker->registry, one->fd, weir_now() + LINGER);
