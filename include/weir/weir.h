@@ -464,10 +464,10 @@ WEIR_PUBLIC int weir_set_deadline(struct weir_registry *registry, int fd, weir_t
 WEIR_PUBLIC int weir_trigger(struct weir_registry *registry, int fd);
 
 /*
- * The same for each descriptor that is registered: listeners, signals and standard input, too. Who reads from one of these asks
- * weir_event_is_readable() first, for a blocking read would wait for what may never come. Not for signal handlers. Returns how
- * many. Of a weir_register() at the same time, either the registration is triggered, or the registering thread sees after its
- * return what the caller wrote before. Takes time in proportion to the highest descriptor ever registered.
+ * The same for each descriptor that is registered: listeners, signals and standard input, too. Who reads what may block asks
+ * weir_event_is_readable() and weir_event_is_read_closed() first: else that read may wait for ever. Not for signal handlers.
+ * Returns how many. Of a weir_register() at the same time, either the registration is triggered, or the registering thread sees
+ * after its return what the caller wrote before. Takes time in proportion to the highest descriptor ever registered.
  */
 WEIR_PUBLIC int weir_trigger_all(struct weir_registry *registry);
 

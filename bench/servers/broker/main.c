@@ -144,8 +144,8 @@ static void end(struct broker *broker, struct subscriber *one) {
 static void say_goodbye(struct broker *broker, struct subscriber *one, const char *text) {
         pthread_mutex_lock(&one->lock);
         if (!one->closed)
-                append(one, text, strlen(text), QUEUE_SIZE); /* there is room for it */
-        one->closed = true;                                  /* nothing follows it */
+                append(one, text, strlen(text), QUEUE_SIZE); /* there is room */
+        one->closed = true;
         pthread_mutex_unlock(&one->lock);
         one->phase = LEAVING;
         weir_set_deadline(broker->registry, one->fd, weir_now() + LINGER);
