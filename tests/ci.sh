@@ -169,8 +169,11 @@ row_readme() {
 }
 
 row_gcc() {
+        local list
+
         CC=gcc build_and_test gcc
-        meson test -C build-ci/gcc --no-rebuild --list 2>/dev/null | grep -q 'e2e / tls$' || fail 'the test of the server over TLS needs a package'
+        list=$(meson test -C build-ci/gcc --no-rebuild --list 2>/dev/null)
+        grep -q 'e2e / tls$' <<<"$list" || fail 'the test of the server over TLS needs a package'
 }
 
 row_clang() {
@@ -238,9 +241,12 @@ row_coverage() {
 
 # GenMC explores every scenario, and both explore generated programs, Relacy in a small part of the time.
 row_model() {
+        local list
+
         rm -rf build-ci/model
         meson setup build-ci/model -Dexhaustive=true "${plain[@]}"
-        meson test -C build-ci/model --no-rebuild --list --suite exhaustive 2>/dev/null | grep -q ' / ' ||
+        list=$(meson test -C build-ci/model --no-rebuild --list --suite exhaustive 2>/dev/null)
+        grep -q ' / ' <<<"$list" ||
                 skip 'neither GenMC nor Relacy is installed; the scenarios run as stress programs in the other rows'
         meson test -C build-ci/model --suite exhaustive --print-errorlogs
 }
