@@ -152,7 +152,7 @@ void *weir_sys_alloc(size_t size) {
 }
 
 /* Of what is as large as this, only the beginning is ever used: the heap of the deadlines. */
-#define LARGE 65536
+#define LARGE ARENA
 #define USED  256
 
 static size_t used(size_t size) {
