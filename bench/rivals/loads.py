@@ -143,7 +143,7 @@ def run_all(args, script):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s instead of 7 of 2 s, and fewer connections")
+    parser.add_argument("--quick", action="store_true", help="5 rounds of 1 s instead of 7 of 2 s, and fewer connections")
     parser.add_argument("--check", action="store_true", help="only look whether all give the same answers")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there, too")
     parser.add_argument("build", type=pathlib.Path, metavar="BUILD_DIR")

@@ -690,7 +690,7 @@ struct weir_stats {
         uint64_t capacity;
         /* Waits that ended, whatever they returned; not those that were refused at once. */
         uint64_t waits;
-        /* Events handed out by weir_events_next(), those of wakers included. */
+        /* Events handed out, those of wakers included. */
         uint64_t events;
         /* Entries fetched and dropped, for their registration had gone; or it was about to begin, and they come again. */
         uint64_t stale;
