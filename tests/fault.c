@@ -235,12 +235,12 @@ int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data) 
         return r < 0 ? r : real_epoll_ctl(set, op, fd, events, data);
 }
 
-int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout, bool *coarse) {
         int r = strike_sleep(FAULT_WAIT, timeout);
 
         if (r < 0 || atomic_load(&time_stopped) < 0 || timeout == WEIR_FOREVER)
-                return r < 0 ? r : real_epoll_wait(set, events, capacity, timeout);
-        r = real_epoll_wait(set, events, capacity, 0);
+                return r < 0 ? r : real_epoll_wait(set, events, capacity, timeout, coarse);
+        r = real_epoll_wait(set, events, capacity, 0, coarse);
         if (r == 0)
                 fault_pass_time(timeout);
         return r;

@@ -8,6 +8,7 @@ the test that must then fail. The edit is made in a copy of lib/; with lib/ as i
     imm:NAME       the same under IMM, where a load may be made after a later store
     unit:NAME      tests/unit/reactor/NAME.c
     contract:NAME  tests/contract/NAME.c
+    fault:NAME     tests/fault/NAME.c
 
     tests/mutants.py [NAME...]  tries those, or all, and prints what killed them. Fails if one survives, if a program does not
                                 compile, or if a test ends without a verdict.

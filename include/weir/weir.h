@@ -32,7 +32,7 @@
  *              (of a file below /proc/thread-self/fdinfo, see Closing), futex, mmap, mremap, munmap, madvise, getpid, ppoll,
  *              timerfd_create and timerfd_settime (for weir_poll_fd()), clock_gettime, and what malloc(3) makes; of futex and
  *              ppoll those with 64 bits of seconds, where there are two. epoll_pwait2 may be refused, with ENOSYS or EPERM: then
- *              timeouts are rounded up to milliseconds.
+ *              that poll makes it no more, and its timeouts are rounded up to milliseconds.
  *   Tools      ThreadSanitizer wants the library built with it, or it reports races that are none. LeakSanitizer does not see
  *              pointers in tokens: what nothing else points to counts as leaked when the program ends.
  *

@@ -217,7 +217,7 @@ static int fill(struct weir_poll *poll, struct weir_events *events, int64_t time
                 if (timeout && !weir_queue_park(queue))
                         timeout = 0;
                 WEIR_YIELD();
-                r = weir_sys_epoll_wait(core->set, events->entries + count, room, timeout);
+                r = weir_sys_epoll_wait(core->set, events->entries + count, room, timeout, &poll->coarse);
                 if (r > 0) {
                         unsigned fetched = (unsigned)r;
 

@@ -30,6 +30,7 @@ struct weir_poll {
         struct weir_ready_list unread,
                 newer;      /* taken from the ready queue, and still LINKED: left in a batch, and the rest */
         bool kernel_first;  /* the kernel's turn to fill the batch before what is newer */
+        bool coarse;        /* see weir_sys_epoll_wait() */
         int64_t cure_after; /* the moment before which no cure of a ghost is tried again */
         _Atomic(uint64_t) waits;
         _Atomic(uint64_t) stale;

@@ -145,26 +145,28 @@ static inline int wait_milliseconds(int set, struct epoll_event *events, unsigne
 #endif
 }
 
-static int wait_nanoseconds(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+static int wait_nanoseconds(int set, struct epoll_event *events, unsigned capacity, int64_t timeout, bool *coarse) {
         struct kernel_timespec ts = { timeout / NS_PER_S, timeout % NS_PER_S };
         int64_t ms = timeout / NS_PER_MS + (timeout % NS_PER_MS != 0);
         int r;
 
-        if (timeout % NS_PER_MS) {
+        if (timeout % NS_PER_MS && !*coarse) {
                 r = (int)syscall(SYS_epoll_pwait2, set, events, (int)capacity, &ts, NULL, (size_t)SIGSET_SIZE);
                 if (r >= 0 || (errno != ENOSYS && errno != EPERM)) /* an old kernel, or a seccomp filter */
                         return r;
+                *coarse = true;
         }
         /* No longer than 24 days: the caller looks at the clock and waits again. */
         return wait_milliseconds(set, events, capacity, ms < INT_MAX ? (int)ms : INT_MAX);
 }
 
-WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout,
+                                    bool *coarse) {
         int saved = errno;
 
         if (timeout == 0 || timeout == WEIR_FOREVER)
                 return result(wait_milliseconds(set, events, capacity, timeout ? -1 : 0), saved);
-        return result(wait_nanoseconds(set, events, capacity, timeout), saved);
+        return result(wait_nanoseconds(set, events, capacity, timeout, coarse), saved);
 }
 
 int weir_sys_nap(int64_t timeout) {

@@ -46,7 +46,13 @@ struct weir_sys_entry {
 /* Calls back for each entry of a set. Negative if the kernel does not tell: it does by a file below /proc. */
 int weir_sys_epoll_entries(int set, void (*fn)(void *userdata, const struct weir_sys_entry *entry), void *userdata);
 WEIR_INLINE int weir_sys_epoll_ctl(int set, int op, int fd, uint32_t events, uint64_t data);
-WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout);
+/*
+ * *coarse says whether timeouts are rounded up to milliseconds. It begins as false, and is set once the kernel, or a filter,
+ * refuses the call that takes nanoseconds: that is not made again, for each refusal costs as much as a system call, and may be
+ * written down by whoever filters. Whoever waits on the set keeps it, one at a time.
+ */
+WEIR_INLINE int weir_sys_epoll_wait(int set, struct epoll_event *events, unsigned capacity, int64_t timeout,
+                                    bool *coarse);
 
 /* Sleeps for no longer than timeout. 0, or -EINTR if a signal came. */
 int weir_sys_nap(int64_t timeout);

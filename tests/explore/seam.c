@@ -69,9 +69,10 @@ static void sleep_for(int64_t timeout, const void *object) {
 }
 
 /* A sleep counts from when its thread read the clock: between the two, no hour passes. */
-int weir_sys_epoll_wait(int number, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+int weir_sys_epoll_wait(int number, struct epoll_event *events, unsigned capacity, int64_t timeout, bool *coarse) {
         int64_t end;
 
+        (void)coarse;
         explore_point();
         if (timeout != 0 && timeout != WEIR_FOREVER)
                 end = world.schedule.threads[world.schedule.self].clock + timeout;

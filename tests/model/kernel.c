@@ -323,9 +323,10 @@ void model_check_sleep(struct weir_poll *poll, bool may_sleep) {
         leave(poll);
 }
 
-int weir_sys_epoll_wait(int number, struct epoll_event *events, unsigned capacity, int64_t timeout) {
+int weir_sys_epoll_wait(int number, struct epoll_event *events, unsigned capacity, int64_t timeout, bool *coarse) {
         unsigned set = set_at(number), count = fetch(set, events, capacity);
 
+        (void)coarse;
         if (count || timeout == 0)
                 return (int)count;
 #ifdef MODEL_CLOCK_STANDS

@@ -63,7 +63,8 @@ static inline void crowd_end(struct crowd *crowd) {
 /* How many entries one set reports, marks left out. */
 static inline int reported(int set) {
         struct epoll_event entries[BATCH];
-        int n = weir_sys_epoll_wait(set, entries, BATCH, 0), count = 0;
+        bool coarse = false;
+        int n = weir_sys_epoll_wait(set, entries, BATCH, 0, &coarse), count = 0;
 
         for (int i = 0; i < n; ++i)
                 count += entries[i].data.u64 != DATA_EVENTFD;
