@@ -59,8 +59,8 @@ typedef void weir_crew_fn(struct weir_crew *crew, const struct weir_event *event
 WEIR_PUBLIC int weir_crew_create(struct weir_poll *poll, weir_crew_fn *fn, void *data, struct weir_crew **ret_crew);
 
 /*
- * The registry of the crew's poll. Ownership: borrowed, valid until weir_crew_destroy(), also after the end of the poll. NULL for
- * NULL.
+ * The registry of the crew's poll. Ownership: borrowed, valid until weir_crew_destroy(), also after the end of the poll. NULL
+ * for NULL.
  */
 WEIR_PUBLIC struct weir_registry *weir_crew_registry(struct weir_crew *crew);
 
@@ -68,14 +68,15 @@ WEIR_PUBLIC struct weir_registry *weir_crew_registry(struct weir_crew *crew);
  * Works with the calling thread and threads - 1 others, which it makes, and returns when every thread of the crew has left and
  * those that were made have ended. Where fewer can be made, it goes on with those.
  *   threads  1 or more; 0: one for each processor that the calling thread may run on
- * Returns 0 when it was stopped, also if that was before. Errors: those of weir_crew_work(): -EDEADLK, -EBUSY, -ENOMEM, -EINVAL,
- * -ECHILD, -ESHUTDOWN. Blocking: yes.
+ * Returns 0 when it was stopped, also if that was before. Errors: those of weir_crew_work(): -EDEADLK, -EBUSY, -ENOMEM,
+ * -EINVAL, -ECHILD, -ESHUTDOWN. Blocking: yes.
  */
 WEIR_PUBLIC int weir_crew_run(struct weir_crew *crew, unsigned threads);
 
 /*
- * Makes threads that work until the crew stops, and returns. May be called again for more, and inside fn. They block all signals.
- * The thread that calls weir_crew_run() does not, so there SIGPIPE ends the process: send(2) with MSG_NOSIGNAL, or ignore it.
+ * Makes threads that work until the crew stops, and returns. May be called again for more, and inside fn. They block all
+ * signals. The thread that calls weir_crew_run() does not, so there SIGPIPE ends the process: send(2) with MSG_NOSIGNAL, or
+ * ignore it.
  *   threads  as in weir_crew_run()
  * Returns 0 if it made at least one. Errors: -EAGAIN, -ENOMEM none could be made; -ECANCELED the crew was stopped; -EBUSY a
  * thread waits on the poll by itself; -EINVAL, -ECHILD, -ESHUTDOWN.
@@ -92,16 +93,16 @@ WEIR_PUBLIC int weir_crew_start(struct weir_crew *crew, unsigned threads);
 WEIR_PUBLIC int weir_crew_work(struct weir_crew *crew);
 
 /*
- * Stops the crew for good: its threads leave, each after the call that it is in. Does not wait for that. Async-signal-safe, takes
- * no lock, keeps errno. Threads: any, fn included.
+ * Stops the crew for good: its threads leave, each after the call that it is in. Does not wait for that. Async-signal-safe,
+ * takes no lock, keeps errno. Threads: any, fn included.
  */
 WEIR_PUBLIC void weir_crew_stop(struct weir_crew *crew);
 
 /*
- * Stops the crew, waits until all threads have left and those that were made have ended, and frees it. On one of its own threads
- * (in fn, or in a deferred function there) it does not wait: the last thread that leaves frees the crew. No call may begin with
- * the pointer afterwards, but those on its own threads before they return from fn. In a forked child it frees the child's memory.
- * Blocking: yes, but on its own threads.
+ * Stops the crew, waits until all threads have left and those that were made have ended, and frees it. On one of its own
+ * threads (in fn, or in a deferred function there) it does not wait: the last thread that leaves frees the crew. No call may
+ * begin with the pointer afterwards, but those on its own threads before they return from fn. In a forked child it frees the
+ * child's memory. Blocking: yes, but on its own threads.
  */
 WEIR_PUBLIC void weir_crew_destroy(struct weir_crew *crew);
 

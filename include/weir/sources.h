@@ -42,8 +42,8 @@ extern "C" {
 
 /*
  * A timer, which expires once or periodically. It is for other clocks, for periods that do not drift, and for who wants to know
- * how often one was missed. For all else weir_set_deadline() and weir_waker_set_deadline() are cheaper: they have no descriptor,
- * and are set without a system call.
+ * how often one was missed. For all else weir_set_deadline() and weir_waker_set_deadline() are cheaper: they have no
+ * descriptor, and are set without a system call.
  */
 struct weir_timer {
         struct weir_source source; /* to register */
@@ -172,8 +172,8 @@ WEIR_PUBLIC int weir_child_init(pid_t pid, struct weir_child *ret_child);
  *              weir_child_deinit(); else it stays the caller's
  *   ret_child  the source
  * Ownership: the caller ends it by weir_child_deinit().
- * Errors: -EINVAL; -EBADF it is not open, or no pidfd; -ECHILD no child of this process, or waited for already; -ENOSYS the kernel
- * is older than Linux 5.4, or a filter forbids it.
+ * Errors: -EINVAL; -EBADF it is not open, or no pidfd; -ECHILD no child of this process, or waited for already; -ENOSYS the
+ * kernel is older than Linux 5.4, or a filter forbids it.
  */
 WEIR_PUBLIC int weir_child_init_pidfd(int pidfd, struct weir_child *ret_child);
 

@@ -14,9 +14,9 @@
  *   Errors     Looked for in this order: -EINVAL (a null or bad argument), -ECHILD (this process was forked from the
  *              one that made the poll), -ESHUTDOWN (the poll is destroyed), then the state of the descriptor.
  *   Threads    Any thread, at any time, against every other call. Calls about one descriptor take effect one at a time.
- *   Signals    Of these calls only weir_waker_wake(), weir_poll_interrupt() and weir_role_interrupt() may be called from a signal
- *              handler; of <weir/crew.h>, weir_crew_stop(). A handler does not leave a call of the library by siglongjmp(3), least
- *              of all a wait: nobody could wait on the poll any more.
+ *   Signals    Of these calls only weir_waker_wake(), weir_poll_interrupt() and weir_role_interrupt() may be called from a
+ *              signal handler; of <weir/crew.h>, weir_crew_stop(). A handler does not leave a call of the library by
+ *              siglongjmp(3), least of all a wait: nobody could wait on the poll any more.
  *   Cancel     No call is a cancellation point, and deferred functions run with cancellation disabled.
  *   Blocking   Never, except the waits and weir_synchronize(). A call about a descriptor waits for another call
  *              about the same descriptor, no longer than that one's epoll_ctl(2) takes; so, too, for the waiter while it
@@ -31,8 +31,8 @@
  *              epoll_pwait, where that is the only one), epoll_pwait2, eventfd2, read, write, close, dup3, fcntl, openat
  *              (of a file below /proc/thread-self/fdinfo, see Closing), futex, mmap, mremap, munmap, madvise, getpid, ppoll,
  *              timerfd_create and timerfd_settime (for weir_poll_fd()), clock_gettime, and what malloc(3) makes; of futex and
- *              ppoll those with 64 bits of seconds, where there are two. epoll_pwait2 may be refused, with ENOSYS or EPERM: then
- *              that poll makes it no more, and its timeouts are rounded up to milliseconds.
+ *              ppoll those with 64 bits of seconds, where there are two. epoll_pwait2 may be refused, with ENOSYS or EPERM:
+ *              then that poll makes it no more, and its timeouts are rounded up to milliseconds.
  *   Tools      ThreadSanitizer wants the library built with it, or it reports races that are none. LeakSanitizer does not see
  *              pointers in tokens: what nothing else points to counts as leaked when the program ends.
  *
@@ -329,9 +329,9 @@ WEIR_PUBLIC struct weir_registry *weir_registry_clone(struct weir_registry *regi
 WEIR_PUBLIC void weir_registry_release(struct weir_registry *registry);
 
 /*
- * The descriptor of weir_poll_fd(), by a handle of the registry; all that is said there holds. Where that was asked for in time,
- * it is also told after weir_poll_destroy(), to be taken out of the other loop: it polls readable from then on, and is open
- * as long as the registry is.
+ * The descriptor of weir_poll_fd(), by a handle of the registry; all that is said there holds. Where that was asked for in
+ * time, it is also told after weir_poll_destroy(), to be taken out of the other loop: it polls readable from then on, and is
+ * open as long as the registry is.
  * Errors: those of weir_poll_fd(); -ESHUTDOWN the poll was destroyed, and its descriptor never asked for.
  */
 WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
@@ -345,8 +345,8 @@ WEIR_PUBLIC int weir_registry_fd(struct weir_registry *registry);
  *             comes before its first weir_rearm(), which brings what is ready by then. So there is time to make the rest
  * The first registration of a descriptor number may allocate, later ones never do.
  * Errors: -EBADF fd is not open; -EEXIST it is registered here already, and that registration is untouched; -EPERM it
- * cannot be polled (a regular file), is always ready, and is read there and then; -EINVAL also for the poll's own descriptor and
- * for a number of 2^26 or more; -ELOOP too deep a nesting of epoll sets; -ENOSPC the user's limit of watches
+ * cannot be polled (a regular file), is always ready, and is read there and then; -EINVAL also for the poll's own descriptor
+ * and for a number of 2^26 or more; -ELOOP too deep a nesting of epoll sets; -ENOSPC the user's limit of watches
  * (/proc/sys/fs/epoll/max_user_watches); -ENOMEM.
  */
 WEIR_PUBLIC int weir_register(struct weir_registry *registry, int fd, weir_token token, weir_interest interest);
@@ -441,9 +441,9 @@ WEIR_PUBLIC weir_time weir_registry_moment(struct weir_registry *registry);
 /*
  * Sets the moment after which an event with weir_event_is_timeout() comes, or moves it. Then there is none until one is set
  * anew. The event obeys the mode as any other: a one-shot's comes only while that is armed, and disarms it; what passes while a
- * thread owns the descriptor comes at the next rearm or reregister, unless the owner sets a new deadline first. The owner sets it
- * before it rearms, never after. It stays at reregister, rearm and retoken; deregister and a new register end it, and closing
- * the descriptor alone does not.
+ * thread owns the descriptor comes at the next rearm or reregister, unless the owner sets a new deadline first. The owner sets
+ * it before it rearms, never after. It stays at reregister, rearm and retoken; deregister and a new register end it, and
+ * closing the descriptor alone does not.
  *   moment  0 or later; WEIR_NEVER for none
  * Never early; on an idle poll no more than a millisecond late, and if no thread waits, in the next wait. No weir_events_next()
  * that begins after the return hands out the timeout of a moment that was set before. It may come in one event with readiness
@@ -456,9 +456,10 @@ WEIR_PUBLIC weir_time weir_registry_moment(struct weir_registry *registry);
 WEIR_PUBLIC int weir_set_deadline(struct weir_registry *registry, int fd, weir_time moment);
 
 /*
- * Makes an event with weir_event_is_triggered() under the registration's token. Triggers coalesce until it is taken. A one-shot's
- * comes only while that is armed, and disarms it: so who has something for a connection that another thread may own queues it,
- * and triggers; whoever owns the connection, now or next, does it. Costs a system call only as weir_waker_wake() does.
+ * Makes an event with weir_event_is_triggered() under the registration's token. Triggers coalesce until it is taken. A
+ * one-shot's comes only while that is armed, and disarms it: so who has something for a connection that another thread may own
+ * queues it, and triggers; whoever owns the connection, now or next, does it. Costs a system call only as weir_waker_wake()
+ * does.
  * Errors: -ENOENT not registered (-EBADF if fd is not even open).
  */
 WEIR_PUBLIC int weir_trigger(struct weir_registry *registry, int fd);
