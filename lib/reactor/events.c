@@ -9,7 +9,7 @@
 #include "events.h"
 
 #include "deadline.h"
-#include "registry.h"
+#include "oneshot.h"
 #include "run.h"
 
 #include <limits.h>
@@ -165,7 +165,7 @@ static __attribute__((noinline)) bool next_of_any_kind(struct weir_events *event
                         return true;
                 }
                 if (verdict == WEIR_AGAIN)
-                        weir_registry_hush(events->core, slot, data);
+                        weir_oneshot_hush(events->core, slot, data);
                 if (verdict == WEIR_STALE) {
                         ++events->counts.stale;
                         WEIR_PROBE(3, stale, events->core, (int)(data & (DATA_WAKER | DATA_INDEX)), entry->events);

@@ -11,7 +11,7 @@
 
 #include "deadline.h"
 #include "events.h"
-#include "registry.h"
+#include "oneshot.h"
 #include "sets.h"
 
 #define NS_PER_S  INT64_C(1000000000)
@@ -145,7 +145,7 @@ static bool stands(struct weir_poll *poll, struct epoll_event *entry, struct fin
         case WEIR_STANDS:
                 return true;
         case WEIR_AGAIN:
-                weir_registry_hush(&poll->core, slot, data);
+                weir_oneshot_hush(&poll->core, slot, data);
                 break;
         case WEIR_LOCKED:
                 finding->locked = slot;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The calls about descriptors. Each takes the lock of the descriptor's slot, except the fast path of weir_rearm() and
- * weir_disarm(), which are one compare-and-swap. Read end_registration() first.
+ * The calls about descriptors, those of one-shots in oneshot.c. Each takes the lock of the descriptor's slot, but those that
+ * change nothing of the registration. Read end_registration() first.
  *
  * The order of things:
  *   deregister            new generation (ends the registration), then EPOLL_CTL_DEL, then the return.
@@ -10,19 +10,6 @@
  *                         the old registration is made invalid, then the token is stored, then the new generation comes
  *                         with all its flags, in the step that gives up the lock. So an event that matches the slot's
  *                         generation always finds the token it belongs to; one that is fetched before is early, slot.c.
- *   rearm, the long way   (always that of weir_rearm_afresh()) EPOLL_CTL_MOD with the turn to come, which then begins, armed.
- *
- * One-shots. The kernel is asked once, edge-triggered, for the directions that were named so far; readiness that comes while a
- * thread owns the descriptor is latched, and the rearm looks at it. That spares a call for each turn, but each edge wakes the
- * waiter in vain. So where more than one comes to an owner, or some comes again in a later turn, the kernel's own one-shot
- * serves for the next QUIET turns, at the cost of one EPOLL_CTL_MOD each; then latching is tried once more:
- *
- *   latching --- weir_registry_hush(), or rearm with readiness latched a second time ---> quiet: ASK, quiet = QUIET
- *      ^                                                                                    |
- *      +-------------------------- the rearm that finds quiet = 0 -----------------------+
- *
- * ASK alone, after a hang-up was told, has the next rearm ask, and no more. If the same comes again it stays at that, until
- * another direction is named: the end that a writer was told of is told to the reader, too.
  */
 
 #include "registry.h"
@@ -32,39 +19,27 @@
 #include "run.h"
 #include "sets.h"
 
-#define DIRECTIONS (WEIR_READABLE | WEIR_PRIORITY | WEIR_WRITABLE)
-#define MODES      (WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE | WEIR_HELD)
-
-/* Of so many turns and one, one is tried without the kernel: it may cost two waits and a call more. */
-#define QUIET 60
-
-/* What slot->quiet reads besides the turns that are left. */
-#define QUIET_TURNS 0x7f
-#define QUIET_MET   0x80 /* readiness was latched in an earlier turn */
+#define MODES (WEIR_LEVEL | WEIR_ONESHOT | WEIR_EXCLUSIVE | WEIR_HELD)
 
 _Static_assert(WEIR_READABLE == EPOLLIN && WEIR_PRIORITY == EPOLLPRI && WEIR_WRITABLE == EPOLLOUT,
                "directions are used as epoll bits");
 
 static bool is_valid(weir_interest interest) {
-        if (interest & ~(DIRECTIONS | MODES))
+        if (interest & ~(WEIR_DIRECTIONS | MODES))
                 return false;
         if (interest & WEIR_EXCLUSIVE)
-                return interest & DIRECTIONS && !(interest & (WEIR_ONESHOT | WEIR_HELD | WEIR_PRIORITY));
+                return interest & WEIR_DIRECTIONS && !(interest & (WEIR_ONESHOT | WEIR_HELD | WEIR_PRIORITY));
         if (interest & WEIR_HELD && !(interest & WEIR_ONESHOT))
                 return false;
         return (interest & (WEIR_LEVEL | WEIR_ONESHOT)) != (WEIR_LEVEL | WEIR_ONESHOT);
 }
 
-static uint64_t armed_for(uint64_t directions) {
-        return SLOT_ARMED | directions << SLOT_ARMED_SHIFT;
-}
-
 static uint64_t word_of(weir_interest interest) {
-        uint64_t directions = interest & DIRECTIONS;
+        uint64_t directions = interest & WEIR_DIRECTIONS;
         uint64_t word = SLOT_REGISTERED | directions << SLOT_ASKED_SHIFT;
 
         if (interest & WEIR_ONESHOT)
-                word |= SLOT_ONESHOT | (interest & WEIR_HELD ? 0 : armed_for(directions));
+                word |= SLOT_ONESHOT | (interest & WEIR_HELD ? 0 : weir_slot_armed_for(directions));
         else if (interest & WEIR_LEVEL)
                 word |= SLOT_LEVEL;
         if (interest & WEIR_EXCLUSIVE)
@@ -77,21 +52,15 @@ static uint64_t word_to_come(uint64_t word, uint64_t registration) {
         return (word & ~(SLOT_GENERATION - 1)) + 2 * SLOT_GENERATION + registration;
 }
 
-/* What a call about a descriptor that is not registered returns. */
-static __attribute__((cold, noinline)) int not_registered(int fd) {
+int weir_registry_absent(int fd) {
         return weir_sys_is_open(fd) ? -ENOENT : -EBADF;
-}
-
-/* The slot that a descriptor has if it was ever registered, or NULL. */
-static struct weir_slot *find(struct weir_registry *core, int fd) {
-        return fd >= 0 && (uint64_t)fd <= DATA_INDEX ? weir_table_find(&core->fds, (uint32_t)fd) : NULL;
 }
 
 /* The slot of a descriptor that is to be registered, or NULL and an error. Made even if it is there, for the order in that. */
 static struct weir_slot *make(struct weir_registry *core, int fd, int *ret_error) {
         struct weir_slot *slot;
 
-        if (!find(core, fd) && !weir_sys_is_open(fd)) {
+        if (!weir_registry_find(core, fd) && !weir_sys_is_open(fd)) {
                 *ret_error = -EBADF; /* a wild number must not cost memory */
                 return NULL;
         }
@@ -104,33 +73,22 @@ static struct weir_slot *make(struct weir_registry *core, int fd, int *ret_error
         return slot;
 }
 
-/*
- * Looks at the slot of a registration without locking it; not while a call changes it. *ret_word is its word. 0, or what a call
- * about a descriptor that has none returns.
- */
-static int look_at(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t *ret_word) {
+int weir_registry_look_at(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t *ret_word) {
         /* PAIR(registration): a refused call, too, comes after the one that made it so. */
         while ((*ret_word = atomic_load_explicit(&slot->word, memory_order_acquire)) & SLOT_LOCKED)
                 if (weir_slot_await(core->life, slot, WEIR_FOREVER) == -ECHILD)
                         return -ECHILD;
-        return *ret_word & SLOT_REGISTERED ? 0 : not_registered(fd);
+        return *ret_word & SLOT_REGISTERED ? 0 : weir_registry_absent(fd);
 }
 
-/* Locks the slot of a registration; *ret_slot is that. 0, or what a call about a descriptor that has none returns. */
-static int lock_registered(struct weir_registry *core, int fd, struct weir_slot **ret_slot, uint64_t *ret_word) {
+int weir_registry_lock(struct weir_registry *core, int fd, struct weir_slot **ret_slot, uint64_t *ret_word) {
         int r;
 
-        *ret_slot = find(core, fd);
+        *ret_slot = weir_registry_find(core, fd);
         if (!*ret_slot)
-                return not_registered(fd);
+                return weir_registry_absent(fd);
         r = weir_slot_lock(core->life, *ret_slot, SLOT_REGISTERED, SLOT_REGISTERED, 0, 0, ret_word);
-        return r == -ENOENT ? not_registered(fd) : r;
-}
-
-static void give_back(struct weir_registry *core, struct weir_slot *slot, uint64_t clear, uint64_t set,
-                      uint64_t generations) {
-        if (weir_slot_unlock(core->life, slot, clear, set, generations))
-                weir_core_push(core, slot);
+        return r == -ENOENT ? weir_registry_absent(fd) : r;
 }
 
 /*
@@ -152,7 +110,7 @@ static void begin(struct weir_registry *core, struct weir_slot *slot, uint64_t w
                 atomic_store_explicit(&slot->token, token, memory_order_release);
         }
         slot->quiet = 0;
-        give_back(core, slot, SLOT_REGISTRATION & ~keep, registration, generations);
+        weir_registry_give_back(core, slot, SLOT_REGISTRATION & ~keep, registration, generations);
 }
 
 /* weir_ghost_modify(), in one set from its first look to its last, and in the one that is being made, too. */
@@ -225,7 +183,7 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
                         return r;
                 r = add(core, slot, fd, word, word_of(interest), &generations);
                 if (r < 0)
-                        give_back(core, slot, 0, 0, generations);
+                        weir_registry_give_back(core, slot, 0, 0, generations);
         } while (r == -ESTALE);
         WEIR_PROBE(5, register, core, fd, token, interest, r);
         if (r < 0)
@@ -238,23 +196,19 @@ int weir_register(struct weir_registry *core, int fd, weir_token token, weir_int
         return 0;
 }
 
-/*
- * EPOLL_CTL_MOD of a registration, word, to what wanted says, of another generation or turn: refused where the number is another
- * file's by now. If it is refused, the lock is given up.
- */
-static int modify(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word, uint64_t wanted) {
+int weir_registry_modify(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word, uint64_t wanted) {
         uint64_t generations = 0;
         int r = weir_ghost_may_be_at(slot) ? modify_beside_ghost(core, slot, fd, word, wanted) : -EAGAIN;
 
         if (r == -ESTALE)
                 generations = SLOT_WITHDRAWN;
         if (r == -ESTALE || r == -ENOENT)
-                r = not_registered(fd);
+                r = weir_registry_absent(fd);
         /* Also where the kernel does not tell. */
         if (r == -EAGAIN)
                 r = weir_sets_ctl(core, EPOLL_CTL_MOD, fd, wanted);
         if (r < 0)
-                give_back(core, slot, 0, 0, generations);
+                weir_registry_give_back(core, slot, 0, 0, generations);
         return r;
 }
 
@@ -268,14 +222,14 @@ int weir_reregister(struct weir_registry *core, int fd, weir_token token, weir_i
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        r = lock_registered(core, fd, &slot, &word);
+        r = weir_registry_lock(core, fd, &slot, &word);
         if (r < 0)
                 return r;
         if (word & SLOT_EXCLUSIVE) {
-                give_back(core, slot, 0, 0, 0);
+                weir_registry_give_back(core, slot, 0, 0, 0);
                 r = -EINVAL;
         } else {
-                r = modify(core, slot, fd, word, word_to_come(word, word_of(interest)));
+                r = weir_registry_modify(core, slot, fd, word, word_to_come(word, word_of(interest)));
         }
         WEIR_PROBE(5, reregister, core, fd, token, interest, r);
         if (r == 0)
@@ -291,13 +245,13 @@ static int end_registration(struct weir_registry *core, int fd, uint64_t mask, u
 
         if (weir_core_is_forked(core))
                 return -ECHILD;
-        slot = find(core, fd);
+        slot = weir_registry_find(core, fd);
         if (!slot)
-                return not_registered(fd);
+                return weir_registry_absent(fd);
         /* The step that ends it: from here on no event of it is handed out. */
         r = weir_slot_lock(core->life, slot, mask, value, SLOT_REGISTRATION, SLOT_GENERATION, &word);
         if (r < 0)
-                return r == -ENOENT ? not_registered(fd) : r;
+                return r == -ENOENT ? weir_registry_absent(fd) : r;
         /*
          * The kernel may have nothing to remove, for the descriptor was closed; or not be able to, for a duplicate keeps the
          * registration. What it still reports is stale, and cured when it is level-triggered, sets.c.
@@ -305,7 +259,7 @@ static int end_registration(struct weir_registry *core, int fd, uint64_t mask, u
         if (weir_sets_ctl(core, EPOLL_CTL_DEL, fd, word) < 0)
                 weir_ghost_mark(core, slot);
         weir_deadline_end(core, (uint32_t)fd);
-        give_back(core, slot, SLOT_OWN_READY, 0, 0);
+        weir_registry_give_back(core, slot, SLOT_OWN_READY, 0, 0);
         WEIR_PROBE(2, deregister, core, fd);
         return 0;
 }
@@ -321,156 +275,6 @@ int weir_deregister_if(struct weir_registry *core, int fd, const struct weir_eve
                                 SLOT_REGISTERED | (event->registration * SLOT_GENERATION & SLOT_REGISTRATION_NAME));
 }
 
-/* ---------------------------------------------------------------- one-shots */
-
-/*
- * Looks afresh, and arms, in a new turn: what was latched before, or lies in a batch, is dropped, for the kernel tells it anew.
- */
-static int ask(struct weir_registry *core, struct weir_slot *slot, int fd, uint64_t word, uint64_t directions) {
-        unsigned turns = slot->quiet & QUIET_TURNS;
-        bool quiet = turns || weir_core_is_nested(core);
-        uint64_t wanted = (word & ~(SLOT_DIRECTIONS | SLOT_ASK)) | armed_for(directions) |
-                          directions << SLOT_ASKED_SHIFT | (quiet ? SLOT_ASK : 0);
-        int r = modify(core, slot, fd, word, wanted + weir_slot_next_turn(word));
-
-        if (r < 0)
-                return r;
-        if (turns)
-                --slot->quiet;
-        give_back(core, slot, SLOT_DIRECTIONS | SLOT_ASK | (word & SLOT_HUNG ? 0 : SLOT_HUNG),
-                  wanted & (SLOT_DIRECTIONS | SLOT_ARMED | SLOT_ASKED | SLOT_ASK), weir_slot_next_turn(word));
-        return 0;
-}
-
-/*
- * With what was latched, or with the help of the kernel.
- *   afresh  the kernel is asked, whatever was told; a hang-up that was told comes again, and is then asked about once more
- */
-static int rearm_slowly(struct weir_registry *core, int fd, uint64_t directions, bool afresh) {
-        struct weir_slot *slot;
-        uint64_t word, kept, met;
-        bool other;
-        int r = lock_registered(core, fd, &slot, &word);
-
-        if (r < 0)
-                return r;
-        if ((word & SLOT_MODE) != SLOT_ONESHOT) {
-                give_back(core, slot, 0, 0, 0);
-                return -EINVAL;
-        }
-        if (word & SLOT_TIMEOUT)
-                weir_deadline_settle(core, slot); /* if a new one was set, there is nothing to wake the waiter for */
-        /* Of one that is armed, it may be about to be handed out. */
-        kept = word & SLOT_ARMED ? 0 : word & SLOT_KERNEL_READY;
-        other = word & SLOT_HUNG && (afresh || directions << SLOT_ARMED_SHIFT & ~word);
-        met = kept & weir_slot_told_for(directions);
-        /* A hang-up that was latched may be over by now. */
-        if (!afresh && !(directions << SLOT_ASKED_SHIFT & ~word) && !(word & SLOT_ASK) && !other &&
-            !weir_core_is_nested(core) && !(met & SLOT_HANGUP) && !(met && slot->quiet & QUIET_MET)) {
-                slot->quiet |= met ? QUIET_MET : 0;
-                give_back(core, slot, SLOT_DIRECTIONS, armed_for(directions), 0);
-                return 0;
-        }
-        if (met && slot->quiet == QUIET_MET)
-                slot->quiet = QUIET_MET | QUIET;
-        return ask(core, slot, fd, other ? word & ~SLOT_HUNG : word, directions);
-}
-
-int weir_rearm(struct weir_registry *core, int fd, weir_interest interest) {
-        struct weir_slot *slot;
-        uint64_t word, next, directions = interest;
-        int r;
-
-        if (!core || interest & ~DIRECTIONS)
-                return -EINVAL;
-        r = weir_core_check(core);
-        if (r < 0)
-                return r;
-        slot = find(core, fd);
-        if (!slot)
-                return not_registered(fd);
-
-        do {
-                /* relaxed: what is decided by it, the step below proves, or the lock */
-                word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-                if (word & (SLOT_LOCKED | SLOT_ASK | SLOT_HUNG | SLOT_OWN_READY | weir_slot_told_for(directions)) ||
-                    directions << SLOT_ASKED_SHIFT & ~word ||
-                    (word & (SLOT_REGISTERED | SLOT_MODE)) != (SLOT_REGISTERED | SLOT_ONESHOT) ||
-                    weir_core_is_nested(core)) {
-                        r = rearm_slowly(core, fd, directions, false);
-                        break;
-                }
-                next = (word & ~SLOT_DIRECTIONS) | armed_for(directions);
-                WEIR_YIELD();
-                /*
-                 * PAIR(rearm): the next taker of the one-shot sees what this one did, weir_slot_take(). There is nothing to hand
-                 * out: of this step and one that latches readiness, one reads the other's.
-                 */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next, memory_order_release,
-                                                          memory_order_relaxed));
-        WEIR_PROBE(4, rearm, core, fd, directions, r);
-        return r;
-}
-
-int weir_rearm_afresh(struct weir_registry *core, int fd, weir_interest interest) {
-        int r;
-
-        if (!core || interest & ~DIRECTIONS)
-                return -EINVAL;
-        r = weir_core_check(core);
-        if (r < 0)
-                return r;
-        r = rearm_slowly(core, fd, interest, true);
-        WEIR_PROBE(4, rearm, core, fd, interest, r);
-        return r;
-}
-
-int weir_disarm(struct weir_registry *core, int fd) {
-        struct weir_slot *slot;
-        uint64_t word;
-        int r;
-
-        if (!core)
-                return -EINVAL;
-        r = weir_core_check(core);
-        if (r < 0)
-                return r;
-        slot = find(core, fd);
-        if (!slot)
-                return not_registered(fd);
-
-        do {
-                r = look_at(core, slot, fd, &word);
-                if (r < 0)
-                        return r;
-                if ((word & SLOT_MODE) != SLOT_ONESHOT)
-                        return -EINVAL;
-                if (!(word & SLOT_ARMED))
-                        return 0;
-                WEIR_YIELD();
-                /* PAIR(rearm): as if it had taken the event. */
-        } while (!atomic_compare_exchange_strong_explicit(&slot->word, &word, word & ~SLOT_ARMED, memory_order_acquire,
-                                                          memory_order_relaxed));
-        WEIR_PROBE(2, disarm, core, fd);
-        return 1;
-}
-
-void weir_registry_hush(struct weir_registry *core, struct weir_slot *slot, uint64_t data) {
-        const uint64_t mask = SLOT_REGISTERED | SLOT_MODE | SLOT_ASK;
-        int fd = (int)(data & DATA_INDEX);
-        uint64_t word;
-
-        /* Beside a ghost the number may lead to that; it is seldom there. */
-        if (weir_ghost_may_be_at(slot) || !weir_slot_try_lock(slot, data, mask, SLOT_REGISTERED | SLOT_ONESHOT, &word))
-                return;
-        if (weir_sets_ctl(core, EPOLL_CTL_MOD, fd, word | SLOT_ASK) < 0) {
-                give_back(core, slot, 0, 0, 0);
-                return;
-        }
-        slot->quiet = QUIET_MET | QUIET;
-        give_back(core, slot, 0, SLOT_ASK, 0);
-}
-
 int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
         struct weir_slot *slot;
         uint64_t word;
@@ -481,13 +285,13 @@ int weir_retoken(struct weir_registry *core, int fd, weir_token token) {
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        r = lock_registered(core, fd, &slot, &word);
+        r = weir_registry_lock(core, fd, &slot, &word);
         if (r < 0)
                 return r;
         /* PAIR(token): the generation stays, so a hand-out under way may still give the old one, a later one not. */
         atomic_store_explicit(&slot->token, token, memory_order_release);
         WEIR_PROBE(3, retoken, core, fd, token);
-        give_back(core, slot, 0, 0, 0);
+        weir_registry_give_back(core, slot, 0, 0, 0);
         return 0;
 }
 
@@ -520,10 +324,10 @@ int weir_set_deadline(struct weir_registry *core, int fd, weir_time moment) {
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        slot = find(core, fd);
+        slot = weir_registry_find(core, fd);
         if (!slot)
-                return not_registered(fd);
-        r = look_at(core, slot, fd, &word);
+                return weir_registry_absent(fd);
+        r = weir_registry_look_at(core, slot, fd, &word);
         if (r < 0)
                 return r;
         return weir_deadline_set(core, (uint32_t)fd, moment);
@@ -545,10 +349,10 @@ int weir_trigger(struct weir_registry *core, int fd) {
         r = weir_core_check(core);
         if (r < 0)
                 return r;
-        slot = find(core, fd);
+        slot = weir_registry_find(core, fd);
         if (!slot)
-                return not_registered(fd);
-        r = look_at(core, slot, fd, &word);
+                return weir_registry_absent(fd);
+        r = weir_registry_look_at(core, slot, fd, &word);
         if (r < 0)
                 return r;
         trigger(core, slot);
@@ -574,7 +378,7 @@ int weir_trigger_all(struct weir_registry *core) {
                         continue;
                 /* PAIR(all): a step, though it changes nothing: a registration that is not seen here comes after it. */
                 word = atomic_fetch_or_explicit(&slot->word, 0, memory_order_release);
-                if (!(word & (SLOT_REGISTERED | SLOT_LOCKED)) || look_at(core, slot, (int)fd, &word) < 0)
+                if (!(word & (SLOT_REGISTERED | SLOT_LOCKED)) || weir_registry_look_at(core, slot, (int)fd, &word) < 0)
                         continue;
                 ++count;
                 trigger(core, slot);

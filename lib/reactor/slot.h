@@ -98,10 +98,10 @@
 struct weir_slot {
         _Atomic(uint64_t) word;
         _Atomic(weir_token) token;
-        uintptr_t next;   /* in the ready queue, see queue.h; belongs to whoever holds the LINKED bit */
-        uint32_t name;    /* low bits of its data; written once, under the lock, before it is ever linked */
-        uint16_t suspect; /* the waiter's: in which generation a level event came late, see weir_slot_peek() */
-        uint8_t quiet;    /* under the lock: rearms for which the kernel's own one-shot serves, see registry.c */
+        uintptr_t next;           /* in the ready queue, see queue.h; belongs to whoever holds the LINKED bit */
+        uint32_t name;            /* low bits of its data; written once, under the lock, before it is ever linked */
+        uint16_t suspect;         /* the waiter's: in which generation a level event came late, see weir_slot_peek() */
+        uint8_t quiet;            /* under the lock: rearms for which the kernel's own one-shot serves, see oneshot.c */
         _Atomic(uint8_t) haunted; /* whether the kernel may hold another registration of the number, see ghost.h */
 };
 
@@ -196,6 +196,11 @@ static inline uint64_t weir_slot_next_turn(uint64_t word) {
 
 static inline uint64_t weir_slot_first_turn(uint64_t word) {
         return UINT64_C(0) - (word & SLOT_TURNS);
+}
+
+/* The bits of a one-shot that is armed for these directions. */
+static inline uint64_t weir_slot_armed_for(uint64_t directions) {
+        return SLOT_ARMED | directions << SLOT_ARMED_SHIFT;
 }
 
 /* What of the kernel's readiness a one-shot that is armed for these directions may be told. */

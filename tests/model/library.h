@@ -37,6 +37,7 @@
 #include "deadline.h"
 #include "events.h"
 #include "ghost.h"
+#include "oneshot.h"
 #include "poll.h"
 #include "registry.h"
 #include "run.h"
@@ -58,6 +59,7 @@
 #include "deadline.c"
 #include "ghost.c"
 #include "registry.c"
+#include "oneshot.c"
 #include "sets.c"
 #include "poll.c"
 

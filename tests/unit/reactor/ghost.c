@@ -6,7 +6,6 @@
 #include "crowd.h"
 
 #include "ghost.h"
-#include "registry.h"
 #include "sets.h"
 
 static uint8_t mark_at(struct fixture *fx, int fd) {

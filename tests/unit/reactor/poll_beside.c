@@ -6,7 +6,6 @@
 #include "kernel.h"
 
 #include "poll.h"
-#include "registry.h"
 
 #define MS   INT64_C(1000000)
 #define MANY 5

@@ -4,9 +4,9 @@
  */
 #include "kernel.h"
 
-#include "registry.h"
+#include "oneshot.h"
 
-#define QUIET 60 /* as registry.c has it */
+#define QUIET 60 /* as oneshot.c has it */
 #define MET   0x80
 #define EDGES ((uint32_t)EPOLLET)
 #define ONCE  ((uint32_t)EPOLLET | (uint32_t)EPOLLONESHOT)
@@ -442,19 +442,19 @@ static void hush_is_given_up_at_once(void **state) {
         word = atomic_load(&one.slot->word);
         mods = fault_count(FAULT_MOD);
         atomic_fetch_or(&one.slot->word, SLOT_LOCKED);
-        weir_registry_hush(fx->registry, one.slot, one.data);
+        weir_oneshot_hush(fx->registry, one.slot, one.data);
         assert_word(one.slot, word | SLOT_LOCKED);
         atomic_store(&one.slot->word, word | SLOT_ASK);
-        weir_registry_hush(fx->registry, one.slot, one.data);
+        weir_oneshot_hush(fx->registry, one.slot, one.data);
         assert_word(one.slot, word | SLOT_ASK);
         atomic_store(&one.slot->word, word);
-        weir_registry_hush(fx->registry, one.slot, one.data + SLOT_GENERATION);
+        weir_oneshot_hush(fx->registry, one.slot, one.data + SLOT_GENERATION);
         atomic_store(&one.slot->haunted, 1);
-        weir_registry_hush(fx->registry, one.slot, one.data);
+        weir_oneshot_hush(fx->registry, one.slot, one.data);
         atomic_store(&one.slot->haunted, 0);
         assert_int_equal(fault_count(FAULT_MOD), mods);
         fault_at(FAULT_MOD, 1, ENOENT);
-        weir_registry_hush(fx->registry, one.slot, one.data);
+        weir_oneshot_hush(fx->registry, one.slot, one.data);
         assert_int_equal(fault_off(), 1);
         assert_word(one.slot, word);
         assert_int_equal(one.slot->quiet, 0);
@@ -469,7 +469,7 @@ static void hush_of_an_armed_one_loses_nothing(void **state) {
         oneshot_make(fx, &one, WEIR_READABLE | WEIR_WRITABLE);
         assert_int_equal(expect_one(fx, TOKEN).readiness, EPOLLOUT);
         assert_int_equal(rearm(fx, &one, WEIR_READABLE), 0);
-        weir_registry_hush(fx->registry, one.slot, one.data);
+        weir_oneshot_hush(fx->registry, one.slot, one.data);
         assert_in_kernel(fx, one.pair[0], EPOLLIN | EPOLLRDHUP | ONCE, one.data);
         assert_word(one.slot, GEN(2) | OWNED(INOUT) | ARMED(EPOLLIN) | SLOT_ASK);
         put(one.pair[1]);

@@ -2,7 +2,7 @@
 /* A whole wait between any two steps of a call about a descriptor: nothing is lost, and nothing old is told. */
 #include "kernel.h"
 
-#include "registry.h"
+#include "oneshot.h"
 
 struct meeting {
         struct fixture *fx;
@@ -104,8 +104,8 @@ static void wait_between_the_steps_of_a_rearm(void **state) {
                         (void)expect_one(fx, OTHER);
                         drain(pair[0]);
                         if (asks)
-                                weir_registry_hush(fx->registry, slot,
-                                                   (atomic_load(&slot->word) & ~BELOW_TURN) | (uint64_t)pair[0]);
+                                weir_oneshot_hush(fx->registry, slot,
+                                                  (atomic_load(&slot->word) & ~BELOW_TURN) | (uint64_t)pair[0]);
                         assert_int_equal(!!(atomic_load(&slot->word) & SLOT_ASK), asks);
                         put(pair[1]);
                         fault_hook(FAULT_YIELD, n, wait_and_count, &meeting);

@@ -7,7 +7,7 @@
 
 #include <sys/mman.h>
 
-#include "registry.h"
+#include "oneshot.h"
 #include "sets.h"
 
 static int spare_of(struct fixture *fx) {
@@ -137,7 +137,7 @@ static void quiet_oneshots_move_as_they_are(void **state) {
         slot = slot_at(fx, pair[0]);
         put(pair[1]);
         (void)expect_one(fx, 1);
-        weir_registry_hush(fx->registry, slot, GEN(2) | (uint64_t)pair[0]);
+        weir_oneshot_hush(fx->registry, slot, GEN(2) | (uint64_t)pair[0]);
         assert_true(weir_sets_rebuild(fx->registry, WEIR_FOREVER));
         assert_in_kernel(fx, pair[0], (uint32_t)EPOLLET | (uint32_t)EPOLLONESHOT, GEN(2) | (uint64_t)pair[0]);
         expect_silence(fx);
