@@ -7,13 +7,12 @@ cd "$(dirname "$0")/.."
 
 # name, and why it is there
 rows=(
-  'readme     the test command of the README, word for word'
-  'gcc        the default compiler, every warning an error; with the libraries that weir is measured beside'
-  'clang      another compiler, every warning an error'
+  'readme     the test command of the README, word for word: the default compiler, without optimisation'
+  'gcc        the same at -O2, as packages are built, every warning an error; with the libraries that weir is measured beside'
+  'clang      another compiler, without optimisation, every warning an error'
   'asan       addresses and undefined behaviour, by sanitizer, without suppressions'
   'tsan       data races, by sanitizer, without suppressions'
   'valgrind   memory that a compiler cannot watch: what the kernel is given, and leaks'
-  'O0         no optimisation: what an optimiser hides'
   'lto        -O3 and link-time optimisation: what an optimiser breaks'
   'i686       32 bits: pointers, time_t and alignment of another size'
   'musl       another libc: nothing leans on glibc'
@@ -32,7 +31,7 @@ rows=(
   'abi        no break of the binary interface since the last release'
   'subproject parent projects, static and shared, that know weir only as a subproject'
   'installed  programs against the installed library, in C and C++, static and shared'
-  'wrapped    the tests without an installed cmocka, with that of subprojects/cmocka.wrap'
+  'wrapped    tests without an installed cmocka, with that of subprojects/cmocka.wrap'
   'dist       the release archive builds and passes elsewhere'
 )
 
@@ -77,13 +76,18 @@ check_not_empty() {
 # Without the manual and other libraries, which have rows of their own.
 plain=(-Dmanual=disabled -Dpeers=disabled)
 
-build() {
+set_up() {
         local build=build-ci/$1
 
         shift
         rm -rf "$build"
         meson setup "$build" --werror "$@"
-        ninja -C "$build" all meson-test-prereq
+}
+
+# All there is, also what is not run.
+build() {
+        set_up "$@"
+        ninja -C "build-ci/$1" all meson-test-prereq
 }
 
 build_and_test() {
@@ -92,7 +96,7 @@ build_and_test() {
         check_not_empty "build-ci/$1"
 }
 
-# Runs the tests of a build but those that match a pattern: run_but BUILD PATTERN [ARGUMENT OF MESON TEST...]
+# Makes and runs the tests of a build but those that match a pattern: run_but BUILD PATTERN [ARGUMENT OF MESON TEST...]
 run_but() {
         local build=$1 pattern=$2 names
 
@@ -101,7 +105,7 @@ run_but() {
                 sed 's/.* \/ //' | sort -u)
         ((${#names[@]})) || fail 'nothing to run'
         echo "left out: $pattern"
-        meson test -C "$build" --no-rebuild --print-errorlogs "$@" "${names[@]}"
+        meson test -C "$build" --print-errorlogs "$@" "${names[@]}"
 }
 
 # Sets apt, for fetching beside the build what is not to be installed: own_apt DIRECTORY [OPTION...]
@@ -116,7 +120,7 @@ own_apt() {
         "${apt[@]}" update >"$dir/log" 2>&1 || true
 }
 
-# For another architecture: foreign NAME DEBIAN_NAME ENDIAN EXE_WRAPPER [LINK_ARGUMENT...] sets up and compiles build-ci/NAME.
+# For another architecture: foreign NAME DEBIAN_NAME ENDIAN EXE_WRAPPER [LINK_ARGUMENT...] sets up build-ci/NAME.
 # cmocka comes from Debian's archive of that architecture, unpacked beside the build: nothing is installed.
 foreign() {
         local triplet=$1-linux-gnu debian=$2 endian=$3 wrapper=$4 dir=$PWD/build-ci/$1-cmocka arguments='' apt
@@ -154,7 +158,7 @@ cpu = '${triplet%%-*}'
 endian = '$endian'
 END
         sed -i "s/cpu_family = 'i686'/cpu_family = 'x86'/" "$dir/cross.ini"
-        build "${triplet%%-*}" --cross-file "$dir/cross.ini" "${plain[@]}"
+        set_up "${triplet%%-*}" --cross-file "$dir/cross.ini" "${plain[@]}"
 }
 
 row_readme() {
@@ -171,7 +175,7 @@ row_readme() {
 row_gcc() {
         local list
 
-        CC=gcc build_and_test gcc
+        CC=gcc build_and_test gcc -Doptimization=2
         list=$(meson test -C build-ci/gcc --no-rebuild --list 2>/dev/null)
         grep -q 'e2e / tls$' <<<"$list" || fail 'the test of the server over TLS needs a package'
 }
@@ -192,25 +196,25 @@ row_tsan() {
 }
 
 row_valgrind() {
-        build valgrind "${plain[@]}"
+        set_up valgrind "${plain[@]}"
         run_but build-ci/valgrind "$valgrind_cannot" -t 10 --suite unit --suite contract --suite regress --suite fault \
                 --suite net --suite sources --suite api \
                 --wrap 'valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect'
 }
 
-row_O0() {
-        build_and_test O0 -Doptimization=0 "${plain[@]}"
-}
-
+# Without the scenarios of the model: each would compile the whole library once more, as it is linked. The row gcc has them.
 row_lto() {
-        build_and_test lto -Doptimization=3 -Db_lto=true "${plain[@]}"
+        set_up lto -Doptimization=3 -Db_lto=true "${plain[@]}"
+        meson test -C build-ci/lto --print-errorlogs --no-suite model
+        check_not_empty build-ci/lto
 }
 
 # The kernel runs these itself, with the C library of the cross compiler.
 row_i686() {
         foreign i686 i386 little '' -Wl,--dynamic-linker=/usr/i686-linux-gnu/lib/ld-linux.so.2 \
                 -Wl,-rpath,/usr/i686-linux-gnu/lib
-        meson test -C build-ci/i686 --no-rebuild --print-errorlogs --no-suite manual
+        ninja -C build-ci/i686 all meson-test-prereq
+        meson test -C build-ci/i686 --print-errorlogs --no-suite manual
 }
 
 emulated() {
@@ -233,7 +237,7 @@ row_musl() {
 }
 
 row_coverage() {
-        build coverage -Db_coverage=true "${plain[@]}"
+        set_up coverage -Db_coverage=true "${plain[@]}"
         meson test -C build-ci/coverage --print-errorlogs --no-suite model --no-suite stress --no-suite manual
         gcovr -r . --filter lib/ --exclude-throw-branches --json -o build-ci/coverage/gcovr.json build-ci/coverage
         python3 tests/coverage.py build-ci/coverage/gcovr.json tests/coverage.txt
@@ -371,7 +375,7 @@ row_wrapped() {
         fi
         cp "$dir/cmocka_$version.orig.tar.xz" "$dir/weir/subprojects/packagecache/$archive"
         meson setup "$dir/build" "$dir/weir" --werror --wrap-mode=nodownload --force-fallback-for=cmocka "${plain[@]}"
-        meson test -C "$dir/build" --no-suite model --no-suite stress --print-errorlogs
+        meson test -C "$dir/build" --suite unit --suite contract --print-errorlogs
         ! readelf -d "$dir/build/tests/unit/unit-core" | grep cmocka || fail 'the installed cmocka is taken'
 }
 
