@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -114,6 +115,38 @@ static void idle_connections_are_closed(void **state) {
         for (int i = 0; stat_of(&server, "batches") != 1; ++i)
                 assert_true(i < 10000);
         assert_int_equal(server_stop(&server, SIGTERM), 0);
+}
+
+/* ---------------------------------------------------------------- side by side */
+
+/*
+ * Of two clients that came at once, the second one does not wait for the answers to the first one, whose requests were there
+ * when it was accepted: the server is stopped meanwhile. Its requests take seconds each, and are answered together; who talks
+ * nonsense is told so at once.
+ */
+static void long_answer_does_not_hold_up_the_next_client(void **state) {
+        const char *argv[] = { httpd_path(), "--port=0", "--threads=2", "--sleep=10000000", NULL };
+        char requests[1024] = "", byte;
+        struct response response;
+        struct client slow, next;
+        struct server server;
+
+        (void)state;
+        for (int i = 0; i < 10; ++i)
+                strcat(requests, GET("/plain"));
+        assert_true(server_start_program(&server, argv, 0));
+        assert_int_equal(kill(server.process.pid, SIGSTOP), 0);
+        assert_int_equal(waitpid(server.process.pid, NULL, WUNTRACED), server.process.pid);
+        assert_true(client_open(&slow, &server));
+        assert_true(client_say(&slow, requests));
+        assert_true(client_flush(&slow));
+        assert_true(client_open(&next, &server));
+        assert_int_equal(kill(server.process.pid, SIGCONT), 0);
+        assert_int_equal(client_ask(&next, "nonsense\r\n\r\n", &response), 400);
+        assert_true(recv(slow.fd, &byte, 1, MSG_DONTWAIT) < 0);
+        assert_int_equal(server_stop(&server, SIGKILL), -1);
+        client_close(&slow);
+        client_close(&next);
 }
 
 /* ---------------------------------------------------------------- many */
@@ -461,6 +494,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(slow_requests_get_408),
                 cmocka_unit_test(trickling_request_gets_408),
                 cmocka_unit_test(idle_connections_are_closed),
+                cmocka_unit_test(long_answer_does_not_hold_up_the_next_client),
                 cmocka_unit_test(many_clients_beside_idle_ones),
                 cmocka_unit_test(all_get_their_turn_without_descriptors),
                 cmocka_unit_test(leaving_clients_make_room),

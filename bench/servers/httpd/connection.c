@@ -8,7 +8,8 @@
  *   But a recv ends at an urgent byte, too, which any client may send. So the connection asks for WEIR_PRIORITY as well;
  *   once an event has told it, that client is read until -EAGAIN.
  *
- *   It is registered when it has to wait for the first time. A request that came with it is answered before.
+ *   It is registered when it is accepted, before anything is read. So a request that came with it is answered by whoever gets
+ *   the event: when many clients come at once, all threads answer them, and not the one alone that accepts.
  *
  *   Its idle limit is the deadline of its registration. What moves it is noted, so that await() sets it once for all that
  *   was done, which costs a store. When it passes, the event comes to one thread, like any other: so does the word that the
@@ -288,14 +289,8 @@ static weir_interest expire(struct connection *connection, struct service *servi
         return serve(connection, service);
 }
 
-bool connection_serve(struct connection *connection, struct service *service, const struct weir_event *event) {
-        weir_interest interest;
-
-        if (weir_event_is_priority(event))
-                connection->urgent = true;
-        interest = serve(connection, service);
-        if (interest && weir_event_is_timeout(event) && !connection->moved)
-                interest = expire(connection, service);
+/* Gives the connection back, or serves it until that can be done. Returns as connection_serve(). */
+static bool give_back(struct connection *connection, struct service *service, weir_interest interest) {
         while (interest) {
                 int r = await(connection, service, interest);
 
@@ -304,4 +299,19 @@ bool connection_serve(struct connection *connection, struct service *service, co
                 interest = serve(connection, service);
         }
         return false;
+}
+
+bool connection_begin(struct connection *connection, struct service *service) {
+        return give_back(connection, service, WEIR_READABLE);
+}
+
+bool connection_serve(struct connection *connection, struct service *service, const struct weir_event *event) {
+        weir_interest interest;
+
+        if (weir_event_is_priority(event))
+                connection->urgent = true;
+        interest = serve(connection, service);
+        if (interest && weir_event_is_timeout(event) && !connection->moved)
+                interest = expire(connection, service);
+        return give_back(connection, service, interest);
 }

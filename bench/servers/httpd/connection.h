@@ -56,9 +56,12 @@ struct connection *connection_new(int fd);
 /* Closes the socket, and frees the connection. Only for the owner, who is the only one that knows it. */
 void connection_close(struct connection *connection, struct service *service);
 
+/* Has a new connection wait for its first event. Returns as connection_serve(). */
+bool connection_begin(struct connection *connection, struct service *service);
+
 /*
  * Reads, answers, writes: all that can be done without waiting.
- *   event  by which the caller owns it; or NULL for a new one
+ *   event  by which the caller owns it
  * True: the connection waits for its next event, and is no longer the caller's. False: it is at its end; the caller still owns it
  * and must close it.
  */

@@ -46,11 +46,14 @@ static void take_away_one(struct server *server) {
                 weir_crew_stop(server->crew);
 }
 
-static void serve(struct server *server, struct connection *connection, const struct weir_event *event) {
-        if (connection_serve(connection, &server->service, event))
-                return;
+static void drop(struct server *server, struct connection *connection) {
         connection_close(connection, &server->service);
         take_away_one(server);
+}
+
+static void serve(struct server *server, struct connection *connection, const struct weir_event *event) {
+        if (!connection_serve(connection, &server->service, event))
+                drop(server, connection);
 }
 
 static void take_in(struct server *server, int fd) {
@@ -62,7 +65,8 @@ static void take_in(struct server *server, int fd) {
         }
         /* relaxed: the listener is present, too */
         atomic_fetch_add_explicit(&server->present, 1, memory_order_relaxed);
-        serve(server, connection, NULL); /* the request may be there already */
+        if (!connection_begin(connection, &server->service))
+                drop(server, connection);
 }
 
 /* Accepts who has come, and gives the listener back. */
