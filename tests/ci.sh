@@ -63,7 +63,7 @@ check_not_empty() {
         local build=$1 suite list
 
         list=$(meson test -C "$build" --no-rebuild --list 2>/dev/null)
-        for suite in unit contract regress stress fault fuzz explore model net sources e2e api manual bench; do
+        for suite in unit contract regress stress fault fuzz explore model net sources server e2e api manual bench; do
                 grep -q "weir:.*\b$suite\b.* / " <<<"$list" || fail "suite $suite is empty"
         done
         # One whose cases are all skipped here has some.
@@ -198,7 +198,7 @@ row_tsan() {
 row_valgrind() {
         set_up valgrind "${plain[@]}"
         run_but build-ci/valgrind "$valgrind_cannot" -t 10 --suite unit --suite contract --suite regress --suite fault \
-                --suite net --suite sources --suite api \
+                --suite net --suite sources --suite server --suite api \
                 --wrap 'valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect'
 }
 

@@ -50,7 +50,7 @@ def add_common(text, declaration, conventions, known):
         meaning = known.get(name) or name.startswith('ret_') and known['ret_*']
         if meaning and f'@param {name} ' not in said:
             text[-1] += f'{BREAK}@param {name} {meaning}'
-    if declaration.startswith(PUBLIC + 'int '):
+    if declaration.startswith((PUBLIC + 'int ', PUBLIC + 'ssize_t ')):
         if '@return' not in said:
             text[-1] += f'{BREAK}@return {conventions["Result"]}'
         if re.search(r'struct weir_(poll|registry|waker) \*\w', declaration):
@@ -118,7 +118,7 @@ def convert(lines, conventions, known):
         behind = re.fullmatch(r'( +[^ /].*|#define .*)/\*( .*)', lines[at])
         if behind:
             lines[at] = f'{behind[1]}/**<{behind[2]}'
-        lines[at] = re.sub(r'^( +)/\* ', r'\1/** ', lines[at])
+        lines[at] = re.sub(r'^( +)/\*(?= |$)', r'\1/**', lines[at])
         if not lines[at].startswith('/* ') and lines[at] != '/*':
             continue
         end, text = comment(lines, at)

@@ -115,7 +115,8 @@ def struct_lines(struct):
     for member in struct.iterfind('.//memberdef'):
         called = member.findtext('name')
         kind = flat(member.find('type')) + ' ' + called + flat(member.find('argsstring'))
-        members.append((f'Fa "{kind.replace("* ", "*").replace("(*", " (*")}"', Description(member).brief))
+        about = Description(member)
+        members.append((f'Fa "{kind.replace("* ", "*").replace("(*", " (*")}"', ' '.join([about.brief] + about.paragraphs)))
     return out + tagged(members)
 
 

@@ -15,8 +15,8 @@
  *              one that made the poll), -ESHUTDOWN (the poll is destroyed), then the state of the descriptor.
  *   Threads    Any thread, at any time, against every other call. Calls about one descriptor take effect one at a time.
  *   Signals    Of these calls only weir_waker_wake(), weir_poll_interrupt() and weir_role_interrupt() may be called from a
- *              signal handler; of <weir/crew.h>, weir_crew_stop(). A handler does not leave a call of the library by
- *              siglongjmp(3), least of all a wait: nobody could wait on the poll any more.
+ *              signal handler; of <weir/crew.h>, weir_crew_stop(); of <weir/server.h>, weir_server_stop(). A handler does not
+ *              leave a call of the library by siglongjmp(3), least of all a wait: nobody could wait on the poll any more.
  *   Cancel     No call is a cancellation point, and deferred functions run with cancellation disabled.
  *   Blocking   Never, except the waits and weir_synchronize(). A call about a descriptor waits for another call
  *              about the same descriptor, no longer than that one's epoll_ctl(2) takes; so, too, for the waiter while it
@@ -37,19 +37,21 @@
  *              pointers in tokens: what nothing else points to counts as leaked when the program ends.
  *
  * Parameters, where a call says no more of them. A null pointer gets -EINVAL; a call that returns no int takes it quietly.
- *   poll      not yet destroyed
- *   registry  borrowed from weir_poll_registry(), or a clone
- *   role      not yet destroyed
- *   crew      not yet destroyed, <weir/crew.h>
- *   guard     not yet destroyed; one thread at a time
- *   events    the room for a batch; one thread at a time
- *   event     as weir_events_next() gave it
- *   waker     not yet destroyed
- *   source    with its operations set
- *   fd        a descriptor; borrowed
- *   token     the caller's mark
- *   interest  directions and mode
- *   ret_*     where the result goes; untouched on failure
+ *   poll        not yet destroyed
+ *   registry    borrowed from weir_poll_registry(), or a clone
+ *   role        not yet destroyed
+ *   crew        not yet destroyed, <weir/crew.h>
+ *   server      not yet destroyed, <weir/server.h>
+ *   connection  in its turn, or with a reference, <weir/server.h>
+ *   guard       not yet destroyed; one thread at a time
+ *   events      the room for a batch; one thread at a time
+ *   event       as weir_events_next() gave it
+ *   waker       not yet destroyed
+ *   source      with its operations set
+ *   fd          a descriptor; borrowed
+ *   token       the caller's mark
+ *   interest    directions and mode
+ *   ret_*       where the result goes; untouched on failure
  *
  * Which calls may run against which. + any time; - the caller keeps them apart.
  *

@@ -2,6 +2,8 @@
 
 /* The headers alone, as C++11: they need nothing before them, and their calls link as C. */
 
+#include <weir/server.h>
+#include <weir/crew.h>
 #include <weir/sources.h>
 #include <weir/net.h>
 #include <weir/weir.h>
@@ -20,6 +22,8 @@ int main() {
                 return 1;
         fetched = weir_poll_wait(poll, events, &nothing);
         fetched |= weir_register(weir_poll_registry(poll), -1, weir_ptr_token(poll), interest) != -EBADF;
+        fetched |= weir_server_create(nullptr, nullptr) != -EINVAL;
+        fetched |= weir_crew_create(nullptr, nullptr, nullptr, nullptr) != -EINVAL;
         fetched |= weir_address_parse("localhost", nullptr) != -EINVAL;
         fetched |= weir_timer_init(CLOCK_MONOTONIC, nullptr) != -EINVAL;
         weir_events_destroy(events);
