@@ -8,6 +8,7 @@ the test that must then fail. The edit is made in a copy of lib/; with lib/ as i
     imm:NAME       the same under IMM, where a load may be made after a later store
     unit:NAME      tests/unit/reactor/NAME.c
     contract:NAME  tests/contract/NAME.c
+    server:NAME    tests/server/NAME.c
     fault:NAME     tests/fault/NAME.c
 
     tests/mutants.py [NAME...]  tries those, or all, and prints what killed them. Fails if one survives, if a program does not
@@ -168,6 +169,10 @@ def passes(work, killer, lib):
         # With yield points, and over the seam that can fail.
         flags += ['-DWEIR_YIELD_POINTS']
         sources = [source for source in sources if source.name != 'sys.c'] + [ROOT / 'tests/fault.c']
+    if kind == 'server':
+        sources += [ROOT / 'tests/server/scene.c']
+        wrapped = re.search(rf"'{test}': \[(.*?)\]", (ROOT / 'tests/server/meson.build').read_text())[1]
+        wraps = [f'-Wl,--wrap={call}' for call in re.findall(r'\w+', wrapped)]
     sources += [ROOT / 'tests/support.c', ROOT / 'tests' / FOLDERS.get(kind, kind) / f'{test}.c']
     program = lib.parent / 'test'
     build(killer, *(compiled(work, source, flags) for source in sources), *wraps, '-lcmocka', '-pthread', '-o', program)
