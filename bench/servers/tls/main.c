@@ -1,33 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * tls: sends back what is sent to it, over TLS by OpenSSL. Read serve() first, then serve_and_await(). It is echo with these
- * differences:
+ * tls: sends back what it is sent, over TLS by OpenSSL. All that a server does beside reading is done by <weir/server.h>; this is
+ * what TLS needs of a transport: tls_read(), tls_write() and tls_end(), and the SSL object of each connection. They can be taken
+ * over as they are. Read these first, then readable().
  *
- *   - OpenSSL reads and writes the socket by itself, and any of its calls may want either: a read may have to write first, in
- *     the handshake and later. SSL_ERROR_WANT_READ says that reading the socket has met -EAGAIN, SSL_ERROR_WANT_WRITE that
- *     writing has. So it names the direction for weir_rearm(), which is drained. (That leans on SSL_MODE_AUTO_RETRY, which is on
- *     unless a program takes it away: without it WANT_READ may come with more in the socket.)
- *   - What was received may lie in the SSL object, of which the kernel knows nothing: no event will tell it, and neither
- *     weir_reregister() nor poll(2) sees it. Who stops in the middle, to be fair to others, triggers himself.
- *   - Errors are kept by OpenSSL in a queue for each thread, and threads go from one connection to another. So the queue is
- *     emptied before each call, or SSL_get_error() would tell the error of somebody else's connection.
- *   - OpenSSL writes by write(2), so SIGPIPE is ignored. (In the threads that a crew makes it is blocked, in main() it is not.)
- *
- * One SSL object is for one thread at a time, and so is a one-shot: no lock is needed. The deadline of the registration limits the
- * handshake, too, for it moves only when something was echoed.
+ *   - An SSL object is for one thread at a time, and so is the turn of a connection. Other threads send by
+ *     weir_connection_send(), which does not touch it.
+ *   - The handshake is done by the first reads and writes. It counts as idle until something is read.
+ *   - What OpenSSL wants names the direction, whichever call it was. A write that wants something is made again with the same
+ *     bytes, as OpenSSL demands.
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <weir/crew.h>
-#include <weir/net.h>
+#include <weir/server.h>
 
 #include "common/start.h"
 
@@ -38,150 +31,113 @@ static const char usage[] =
         "\n"
         "  --port=N           listen on port N (default 8443; 0 picks a free one)\n"
         "  --workers=N        threads that read and write (default 4)\n"
-        "  --idle-timeout=S   close connections over which nothing goes for S seconds (default 300)\n"
+        "  --idle-timeout=S   close connections over which nothing comes for S seconds (default 300)\n"
         "  --help             print this\n";
 
 #define NS_PER_S INT64_C(1000000000)
-#define REST     (NS_PER_S / 20) /* of the listener, when there are no descriptors */
-#define ROUNDS   10              /* buffers that one connection echoes before the others get their turn */
 
-#define TOKEN_LISTENER 0 /* no connection is there */
-
-/* The owner's. */
-struct connection {
+/* The program's own, of each connection. */
+struct client {
         SSL *ssl;
-        int fd;
-        bool moved;        /* something was echoed in the last turn */
-        size_t begin, end; /* what is read and not yet written */
-        char buffer[4096]; /* less than a record, so that OpenSSL keeps the rest of one */
 };
 
-struct server {
-        struct weir_registry *registry;
-        SSL_CTX *context;
-        int listener;
-        weir_time idle_limit;
-};
+static SSL *ssl_of(struct weir_connection *connection) {
+        struct client *client = weir_connection_data(connection);
 
-static struct weir_crew *crew; /* for the handler of signals */
+        return client->ssl;
+}
 
-/* ---------------------------------------------------------------- one connection */
+/* ---------------------------------------------------------------- the transport */
 
-/* What serve() found: the connection waits for a direction, or has more to do at once, or is at its end. */
-#define HAS_MORE (WEIR_READABLE | WEIR_WRITABLE)
-#define AT_END   0
-
-static weir_interest awaited(struct connection *connection, int result) {
-        switch (SSL_get_error(connection->ssl, result)) {
+/* What a call of OpenSSL came to that did not do its work: 0, the peer has ended, or a negative errno. */
+static int awaited(SSL *ssl, int result, weir_interest *ret_wanted) {
+        switch (SSL_get_error(ssl, result)) {
         case SSL_ERROR_WANT_READ:
-                return WEIR_READABLE;
+                *ret_wanted = WEIR_READABLE;
+                return -EAGAIN;
         case SSL_ERROR_WANT_WRITE:
-                return WEIR_WRITABLE;
-        case SSL_ERROR_ZERO_RETURN: /* the peer said good-bye, and all has been echoed */
-                SSL_shutdown(connection->ssl);
-                return AT_END;
-        default:
-                return AT_END;
+                *ret_wanted = WEIR_WRITABLE;
+                return -EAGAIN;
+        case SSL_ERROR_ZERO_RETURN:
+                return 0;
+        default: /* after these two OpenSSL forbids SSL_shutdown(), but the connection ends without it */
+                return -EPROTO;
         }
 }
 
-/* Echoes what can be echoed without waiting; the handshake is done by the first reads. */
-static weir_interest serve(struct connection *connection) {
+static ssize_t tls_read(struct weir_connection *connection, void *buffer, size_t size, weir_interest *ret_wanted) {
+        SSL *ssl = ssl_of(connection);
         int n;
 
-        connection->moved = false;
-        for (unsigned round = 0; round < ROUNDS;) {
-                ERR_clear_error();
-                if (connection->begin < connection->end) {
-                        n = SSL_write(connection->ssl, connection->buffer + connection->begin,
-                                      (int)(connection->end - connection->begin));
-                        if (n <= 0)
-                                return awaited(connection, n);
-                        connection->begin += (size_t)n;
-                        connection->moved = true;
-                } else {
-                        n = SSL_read(connection->ssl, connection->buffer, sizeof connection->buffer);
-                        if (n <= 0)
-                                return awaited(connection, n);
-                        connection->begin = 0;
-                        connection->end = (size_t)n;
-                        ++round;
-                }
+        ERR_clear_error(); /* of another connection on this thread */
+        n = SSL_read(ssl, buffer, size < INT_MAX ? (int)size : INT_MAX);
+        return n > 0 ? n : awaited(ssl, n, ret_wanted);
+}
+
+static ssize_t tls_write(struct weir_connection *connection, const void *bytes, size_t size,
+                         weir_interest *ret_wanted) {
+        SSL *ssl = ssl_of(connection);
+        int n;
+
+        ERR_clear_error();
+        n = SSL_write(ssl, bytes, size < INT_MAX ? (int)size : INT_MAX);
+        if (n > 0)
+                return n;
+        n = awaited(ssl, n, ret_wanted);
+        return n < 0 ? n : -EPIPE;
+}
+
+/* Says that no more comes. The peer's own end is awaited below, as that of the socket. */
+static int tls_end(struct weir_connection *connection, weir_interest *ret_wanted) {
+        SSL *ssl = ssl_of(connection);
+        int n;
+
+        if (!SSL_is_init_finished(ssl))
+                return 0; /* in the handshake there is nothing to end */
+        ERR_clear_error();
+        n = SSL_shutdown(ssl);
+        return n >= 0 ? 0 : awaited(ssl, n, ret_wanted);
+}
+
+static const struct weir_transport transport = { .read = tls_read, .write = tls_write, .end = tls_end };
+
+/* ---------------------------------------------------------------- the server */
+
+static int opened(struct weir_connection *connection) {
+        struct client *client = weir_connection_data(connection);
+        SSL_CTX *context = weir_server_data(weir_connection_server(connection));
+
+        client->ssl = SSL_new(context);
+        if (!client->ssl || !SSL_set_fd(client->ssl, weir_connection_fd(connection))) {
+                SSL_free(client->ssl);
+                return -ENOMEM;
         }
-        return HAS_MORE;
+        SSL_set_accept_state(client->ssl);
+        return 0;
 }
 
-/* Only for the owner. */
-static void end(struct server *server, struct connection *connection) {
-        weir_deregister(server->registry, connection->fd);
-        SSL_free(connection->ssl);
-        close(connection->fd);
-        free(connection);
+/* What a peer does not take is not read from it either: half of the output limit has room for what is read meanwhile. */
+static void readable(struct weir_connection *connection) {
+        char bytes[4096]; /* less than a record, so that OpenSSL keeps the rest of one */
+        ssize_t n;
+
+        while ((n = weir_connection_read(connection, bytes, sizeof bytes)) > 0)
+                if (weir_connection_send(connection, bytes, (size_t)n) == -ENOMEM)
+                        weir_connection_cut(connection, -ENOMEM);
 }
 
-/* For an event of the connection, which may be that its deadline has passed. */
-static void serve_and_await(struct server *server, struct connection *connection, bool late) {
-        weir_interest interest = serve(connection);
-        int r = 0;
-
-        if (interest == AT_END || (late && !connection->moved)) {
-                end(server, connection);
-                return;
-        }
-        if (connection->moved)
-                r = weir_set_deadline(server->registry, connection->fd,
-                                      weir_registry_moment(server->registry) + server->idle_limit);
-        if (r == 0 && interest == HAS_MORE) {
-                interest = 0; /* nothing is drained; the trigger comes in turn with the events of others */
-                r = weir_trigger(server->registry, connection->fd);
-        }
-        if (r == 0)
-                r = weir_rearm(server->registry, connection->fd, interest);
-        if (r < 0)
-                end(server, connection);
-}
-
-/* ---------------------------------------------------------------- who comes */
-
-static void admit_one(struct server *server, int fd) {
-        struct connection *connection = calloc(1, sizeof *connection);
-        SSL *ssl = SSL_new(server->context);
-
-        if (!connection || !ssl || !SSL_set_fd(ssl, fd)) {
-                SSL_free(ssl);
-                free(connection);
-                close(fd);
-                return;
-        }
-        SSL_set_accept_state(ssl);
-        connection->ssl = ssl;
-        connection->fd = fd;
-        if (weir_register(server->registry, fd, weir_ptr_token(connection), WEIR_READABLE | WEIR_ONESHOT | WEIR_HELD) <
-                    0 ||
-            weir_set_deadline(server->registry, fd, weir_registry_moment(server->registry) + server->idle_limit) < 0 ||
-            weir_rearm(server->registry, fd, WEIR_READABLE) < 0)
-                end(server, connection);
-}
-
-static void admit(struct server *server) {
-        int fd;
-
-        while ((fd = weir_stream_accept(server->listener, NULL)) >= 0 || fd == -ECONNABORTED)
-                if (fd >= 0)
-                        admit_one(server, fd);
-        if (fd != -EAGAIN)
-                weir_set_deadline(server->registry, server->listener, weir_now() + REST);
-}
-
-static void on_event(struct weir_crew *of, const struct weir_event *event, void *data) {
-        (void)of;
-        if (event->token == TOKEN_LISTENER)
-                admit(data);
+/* In the handshake nothing can be said, and who does not go on with it is not waited for. */
+static void expired(struct weir_connection *connection) {
+        if (SSL_is_init_finished(ssl_of(connection)))
+                weir_connection_finish(connection, NULL, 0);
         else
-                serve_and_await(data, weir_token_ptr(event->token), weir_event_is_timeout(event));
+                weir_connection_cut(connection, -ETIMEDOUT);
 }
 
-/* ---------------------------------------------------------------- begin and end */
+static void closed(struct weir_connection *connection, int reason) {
+        (void)reason;
+        SSL_free(ssl_of(connection));
+}
 
 static SSL_CTX *context_open(void) {
         SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -191,42 +147,7 @@ static SSL_CTX *context_open(void) {
                 ERR_print_errors_fp(stderr);
                 exit(1);
         }
-        /* A write may be taken up again from what is left of the buffer. */
-        SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         return context;
-}
-
-static void on_signal(int number) {
-        (void)number;
-        weir_crew_stop(crew);
-}
-
-/* Until a signal; what is open then ends with the process. */
-static int run(struct server *server, uint16_t port, unsigned workers) {
-        struct weir_poll *poll;
-        int r;
-
-        server->listener = listen_on_loopback(&port);
-        if (server->listener < 0)
-                return server->listener;
-        r = weir_poll_create(&poll);
-        if (r < 0)
-                return r;
-        r = weir_crew_create(poll, on_event, server, &crew);
-        if (r < 0)
-                return r;
-        server->registry = weir_crew_registry(crew);
-        r = weir_register(server->registry, server->listener, TOKEN_LISTENER, WEIR_READABLE);
-        if (r == 0) /* a first deadline needs memory: this one is had now, so that admit() can rely on it later */
-                r = weir_set_deadline(server->registry, server->listener, weir_now());
-        if (r < 0)
-                return r;
-        signal(SIGPIPE, SIG_IGN);
-        signal(SIGINT, on_signal);
-        signal(SIGTERM, on_signal);
-        printf("listening on 127.0.0.1:%u\n", port);
-        fflush(stdout);
-        return weir_crew_run(crew, workers);
 }
 
 int main(int argc, char **argv) {
@@ -237,16 +158,38 @@ int main(int argc, char **argv) {
                 { "idle-timeout", 1, 1000000000, &idle_timeout },
                 { .name = NULL },
         };
-        struct server server;
+        struct weir_server_config config = {
+                .connection_size = sizeof(struct client),
+                .transport = &transport,
+                .opened = opened,
+                .readable = readable,
+                .expired = expired,
+                .closed = closed,
+        };
+        struct weir_server *server = NULL;
+        uint16_t port;
         int r;
 
         r = parse_number_options(argc, argv, usage, options);
         if (r > 0)
                 return r - 1;
-        server.idle_limit = (weir_time)idle_timeout * NS_PER_S;
-        server.context = context_open();
-        r = run(&server, (uint16_t)number, (unsigned)workers);
+        port = (uint16_t)number;
+        config.idle_limit = (weir_time)idle_timeout * NS_PER_S;
+        config.data = context_open();
+        r = weir_server_create(&config, &server);
+        if (r == 0)
+                r = weir_server_stop_on(server, NULL, 0);
+        if (r == 0)
+                r = weir_server_listen(server, listen_on_loopback(&port));
+        if (r == 0) {
+                signal(SIGPIPE, SIG_IGN); /* OpenSSL writes by write(2) */
+                printf("listening on 127.0.0.1:%u\n", port);
+                fflush(stdout);
+                r = weir_server_run(server, (unsigned)workers);
+        }
         if (r < 0)
                 fprintf(stderr, "tls: cannot serve port %lu: %s\n", number, strerror(-r));
+        weir_server_destroy(server);
+        SSL_CTX_free(config.data);
         return r < 0 ? 1 : 0;
 }
