@@ -217,6 +217,26 @@ static void silent_one_is_out(void **state) {
         assert_int_equal(server_stop(&server, SIGTERM), 0);
 }
 
+/* All are told, also who has no name. */
+static void end_is_told(void **state) {
+        struct client alice, nobody;
+        struct server server;
+
+        (void)state;
+        assert_true(chat_start(&server, 0));
+        assert_true(enter(&alice, &server, "alice"));
+        assert_true(client_open(&nobody, &server));
+        assert_true(hears(&nobody, "* What is your name?"));
+        assert_true(process_say(&server.process, "quit\n"));
+        assert_true(hears(&alice, "* The chat ends. Goodbye."));
+        assert_true(client_meets_end(&alice));
+        assert_true(hears(&nobody, "* The chat ends. Goodbye."));
+        assert_true(client_meets_end(&nobody));
+        client_close(&alice);
+        client_close(&nobody);
+        assert_int_equal(server_stop(&server, 0), 0);
+}
+
 /* ---------------------------------------------------------------- the program */
 
 static void options(void **state) {
@@ -248,6 +268,7 @@ int main(int argc, char **argv) {
                 CASE(leaving),
                 CASE(moderator),
                 cmocka_unit_test(silent_one_is_out),
+                cmocka_unit_test(end_is_told),
                 CASE(options),
         };
 

@@ -175,8 +175,8 @@ static void late_user_loses_nothing(void **state) {
 #define NAMED 12 /* so many have room in any case */
 
 /*
- * More come than there are descriptors for. Those before the door are let in as others are kicked, which frees them on
- * the moderator's thread while the waiter sleeps, and as others leave, which frees them on the waiter's.
+ * More come than there are descriptors for. Those before the door are let in as others are kicked, which frees a descriptor
+ * though the kicked does not close its own end, and as others leave.
  */
 static void room_for_those_before_the_door(void **state) {
         struct client named[NAMED], others[2 * FILES];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Kicks while the waiter is busy with the kicked: who is kicked in the midst of a flood is not heard any more, and
+ * Kicks while a thread is busy with the kicked: who is kicked in the midst of a flood is not heard any more, and
  * nothing else is lost. All lines have one order, so a line of the moderator after an answer shows where in the
  * conversation that answer stands. Nobody lags behind by more than the server keeps for a user.
  */

@@ -15,7 +15,7 @@
  *   - One event is handed out, and then none until the connection is armed. After that the thread does not touch it again:
  *     another one may have it already.
  *   - Who ends a connection is the only one that knows it. So it is closed and freed at once, without weir_defer(). Were it
- *     registered edge-triggered, or were it ended by who does not own it, that would be wrong: see chat, beside this one.
+ *     registered edge-triggered, or were it ended by who does not own it, that would be wrong: see broker, beside this one.
  *
  * Back-pressure: a connection holds one buffer. While the peer does not read, nothing is read from it either, and the
  * connection waits for WEIR_WRITABLE alone. A peer that never reads keeps its buffer, and occupies no thread.
