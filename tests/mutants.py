@@ -176,7 +176,7 @@ def passes(work, killer, lib):
     sources += [ROOT / 'tests/support.c', ROOT / 'tests' / FOLDERS.get(kind, kind) / f'{test}.c']
     program = lib.parent / 'test'
     build(killer, *(compiled(work, source, flags) for source in sources), *wraps, '-lcmocka', '-pthread', '-o', program)
-    return try_program('timeout', '60', program)
+    return try_program('timeout', '240', program)
 
 
 def try_sound(work, killer):
