@@ -52,7 +52,7 @@ struct weir_connection {
         bool cut;
         int reason;     /* of the cut */
         bool paused;    /* nothing is to be read */
-        size_t refused; /* bytes that waited when a send met the limit, and the program is to be told of room; 0: not */
+        size_t refused; /* most that waited when a send met the limit since the program was told of room; 0: none did */
         bool stirred;   /* it was paused or resumed since the last turn: that is no idleness */
         struct server_bytes queue; /* what is to be sent, behind `sending` */
         size_t unsent;             /* bytes of `sending` */

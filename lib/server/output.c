@@ -89,7 +89,8 @@ static int queue_bytes(struct weir_connection *connection, const void *bytes, si
         if (connection->finished || connection->cut)
                 return -ESHUTDOWN;
         if (waiting > limit || size > limit - waiting) {
-                connection->refused = weir_server_settings(connection->item.server)->writable ? waiting : 0;
+                if (waiting > connection->refused && weir_server_settings(connection->item.server)->writable)
+                        connection->refused = waiting;
                 return -ENOBUFS;
         }
         if (!bytes_append(&connection->queue, bytes, size))
