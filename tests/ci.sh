@@ -387,22 +387,28 @@ names() {
         printf '%s\n' "${rows[@]}" | awk '{ print $1 }'
 }
 
+# What failed is said again at the end, where only the end of a long output is kept.
 row_all() {
-        local row passed=0 failed=0 skipped=0 start status summary=''
+        local row passed=0 failed=0 skipped=0 start status summary='' ends='' log=build-ci/row.txt
 
+        mkdir -p build-ci
         for row in $(names); do
                 echo "=== $row"
                 start=$SECONDS status=0
-                bash "$0" "$row" </dev/null || status=$?
+                bash "$0" "$row" </dev/null >"$log" 2>&1 || status=$?
+                cat "$log"
                 case $status in
                 0) passed=$((passed + 1)) status=passed ;;
                 77) skipped=$((skipped + 1)) status=skipped ;;
-                *) failed=$((failed + 1)) status=FAILED ;;
+                *)
+                        failed=$((failed + 1)) status=FAILED
+                        ends+="=== the end of $row"$'\n'$(tail -n 80 "$log")$'\n'
+                        ;;
                 esac
                 echo "=== $row $status in $((SECONDS - start)) s"
                 summary+=$(printf '%-10s %-7s %4d s' "$row" "$status" $((SECONDS - start)))$'\n'
         done
-        echo "$summary"
+        echo "$ends$summary"
         echo "$passed passed, $failed failed, $skipped skipped"
         ((failed == 0))
 }
