@@ -35,6 +35,7 @@ COMPILER = [*os.environ.get('CC', 'gcc').split(), '-std=gnu11', '-O1']
 FLAGS = ['-D_GNU_SOURCE', '-Iinclude', '-Itests']
 MODELS = {'model': 'rc11', 'imm': 'imm'}
 FOLDERS = {'unit': 'unit/reactor', 'crew': 'unit/crew'}
+HANDS = ('now', 'sleep', 'wake', 'post_sleep', 'post_ring', 'post_set_alarm')  # as in tests/unit/crew/meson.build
 
 # What a test says that has found something. One that only hangs or crashes has not.
 VERDICT = re.compile(r'^Error: |\[  (FAILED|ERROR) ', re.MULTILINE)
@@ -164,7 +165,7 @@ def passes(work, killer, lib):
 
     flags = FLAGS + [word for folder in folders for word in ('-iquote', folder)]
     sources = sorted(lib.rglob('*.c'))
-    wraps = [f'-Wl,--wrap=weir_seam_{call}' for call in ('now', 'sleep', 'wake')] if kind == 'crew' else []
+    wraps = [f'-Wl,--wrap=weir_seam_{call}' for call in HANDS] if kind == 'crew' else []
     if kind in FOLDERS:
         # With yield points, and over the seam that can fail.
         flags += ['-DWEIR_YIELD_POINTS']

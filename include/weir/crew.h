@@ -25,8 +25,8 @@
  *            calls so short that waking costs more than it brings (some tens of microseconds of work), and for about a
  *            millisecond where a call turns out to be far longer than calls were before.
  *   Order    No event begins after more than 64 for each thread that became ready later.
- *   Idle     A crew that has nothing to do makes no system call. While calls run, or ran a few milliseconds ago, a thread that
- *            sleeps may look up to 1,000 times a second whether one is held up.
+ *   Idle     A crew that has nothing to do makes no system call. While calls run, or ran a few milliseconds ago, and none has
+ *            begun for a millisecond, a thread that sleeps looks whether one is held up; up to 1,000 times a second.
  *   Stop     is for good. Each thread finishes the call it is in, or at most one event that it had taken already; what was not
  *            begun stays with the poll, for a plain wait or another crew.
  */
@@ -54,7 +54,8 @@ typedef void weir_crew_fn(struct weir_crew *crew, const struct weir_event *event
  *   poll  that its threads will wait on; it may be destroyed before the crew, whose threads then leave with -ESHUTDOWN
  *   fn    called for each event, on any thread of the crew, on several at once
  *   data  passed to fn
- * Ownership: the caller destroys *ret_crew. Errors: -EBUSY the poll has a crew already; -ENOMEM.
+ * Ownership: the caller destroys *ret_crew, which has three descriptors of its own. Errors: -EBUSY the poll has a crew already;
+ * -EMFILE; -ENFILE; -ENOMEM; -ENOSPC this user's epoll sets watch too many descriptors.
  */
 WEIR_PUBLIC int weir_crew_create(struct weir_poll *poll, weir_crew_fn *fn, void *data, struct weir_crew **ret_crew);
 

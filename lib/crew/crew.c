@@ -65,6 +65,7 @@ static void free_crew(struct weir_crew *crew) {
                 pthread_cond_destroy(&crew->left);
                 pthread_mutex_destroy(&crew->lock);
         }
+        weir_seam_post_close(&crew->post);
         weir_seam_free_page(crew->words, sizeof *crew->words);
         weir_seam_free(crew);
 }
@@ -98,7 +99,9 @@ int weir_crew_create(struct weir_poll *poll, weir_crew_fn *fn, void *data, struc
         crew->data = data;
         weir_pace_init(&crew->pace);
         crew->words = weir_seam_page(sizeof *crew->words, &crew->pid);
-        r = crew->words ? set_going(crew, poll) : -ENOMEM;
+        r = weir_seam_post_open(&crew->post);
+        if (r == 0)
+                r = crew->words ? set_going(crew, poll) : -ENOMEM;
         if (r < 0) {
                 free_crew(crew);
                 return r;

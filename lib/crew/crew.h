@@ -25,6 +25,7 @@ struct weir_crew_words {
         /* Written whenever the turn changes hands: see turn.h. */
         _Alignas(CREW_LINE) _Atomic(uint64_t) turn;
         _Atomic(uint64_t) fetched; /* events, by all; written by who has the turn */
+        _Atomic(int64_t) alarm;    /* when it goes off at the post, or did last */
 
         /* Written when a sleeper is called. */
         _Alignas(CREW_LINE) _Atomic(uint32_t) bell; /* calls that no sleeper has answered yet */
@@ -68,6 +69,7 @@ struct weir_crew {
         void *data;
         struct weir_role *role;
         struct weir_registry *registry;
+        struct weir_seam_post post;
         _Atomic(struct weir_member *) members; /* only grows while there are threads */
         _Atomic(unsigned) threads;             /* that work now; written under the lock */
         _Atomic(int) error;                    /* why it ended, if it was not stopped */

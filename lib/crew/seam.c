@@ -10,8 +10,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,6 +107,68 @@ void weir_seam_wake(_Atomic(uint32_t) *word, int count) {
         int saved = errno;
 
         syscall(CREW_FUTEX, word, CREW_FUTEX_WAKE, count, NULL, NULL, 0);
+        errno = saved;
+}
+
+static int crew_watch(int set, int fd) {
+        struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
+
+        return epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
+}
+
+int weir_seam_post_open(struct weir_seam_post *ret_post) {
+        int saved = errno, r = 0;
+
+        *ret_post = (struct weir_seam_post){ -1, -1, -1 };
+        ret_post->set = epoll_create1(EPOLL_CLOEXEC);
+        if (ret_post->set >= 0)
+                ret_post->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (ret_post->bell >= 0)
+                ret_post->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (ret_post->timer < 0 || crew_watch(ret_post->set, ret_post->bell) < 0 ||
+            crew_watch(ret_post->set, ret_post->timer) < 0) {
+                r = -errno;
+                weir_seam_post_close(ret_post);
+        }
+        errno = saved;
+        return r;
+}
+
+void weir_seam_post_close(struct weir_seam_post *post) {
+        int saved = errno, fds[] = { post->set, post->bell, post->timer };
+
+        for (unsigned i = 0; i < sizeof fds / sizeof *fds; ++i)
+                if (fds[i] >= 0)
+                        close(fds[i]);
+        *post = (struct weir_seam_post){ -1, -1, -1 };
+        errno = saved;
+}
+
+void weir_seam_post_sleep(struct weir_seam_post *post, _Atomic(uint32_t) *word, uint32_t expected, bool alarm) {
+        struct epoll_event event;
+        int saved = errno, n;
+
+        /* relaxed: a hint; a ring that came since ends the sleep */
+        do
+                n = atomic_load_explicit(word, memory_order_relaxed) == expected ? epoll_wait(post->set, &event, 1, -1)
+                                                                                 : 0;
+        while (n == 1 && event.data.fd == post->timer && !alarm);
+        errno = saved;
+}
+
+/* The count never comes near its limit. */
+void weir_seam_post_ring(struct weir_seam_post *post) {
+        int saved = errno;
+
+        (void)!eventfd_write(post->bell, 1);
+        errno = saved;
+}
+
+void weir_seam_post_set_alarm(struct weir_seam_post *post, int64_t time) {
+        const struct itimerspec at = { .it_value = { (time_t)(time / CREW_NS_PER_S), (long)(time % CREW_NS_PER_S) } };
+        int saved = errno;
+
+        timerfd_settime(post->timer, TFD_TIMER_ABSTIME, &at, NULL);
         errno = saved;
 }
 

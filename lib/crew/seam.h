@@ -34,6 +34,25 @@ int weir_seam_getpid(void);
 void weir_seam_sleep(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout);
 void weir_seam_wake(_Atomic(uint32_t) *word, int count);
 
+/*
+ * Where one thread sleeps until it is rung, or the alarm goes off, which others may set meanwhile. What comes while nobody sleeps
+ * ends the next sleep. Setting the alarm wakes nobody: so it can be put off again and again, by those who are awake.
+ */
+struct weir_seam_post {
+        int set;   /* epoll, of the other two, edge-triggered: nobody has to read them */
+        int bell;  /* eventfd */
+        int timer; /* timerfd */
+};
+
+/* 0, or a negative errno: -EMFILE, -ENFILE, -ENOMEM, -ENOSPC. What was not opened may be closed all the same. */
+int weir_seam_post_open(struct weir_seam_post *ret_post);
+void weir_seam_post_close(struct weir_seam_post *post);
+
+/* Sleeps while *word is expected, which who rings changes before; may return for no reason. */
+void weir_seam_post_sleep(struct weir_seam_post *post, _Atomic(uint32_t) *word, uint32_t expected, bool alarm);
+void weir_seam_post_ring(struct weir_seam_post *post);
+void weir_seam_post_set_alarm(struct weir_seam_post *post, int64_t time);
+
 /* How many processors the thread may run on; at least 1. */
 unsigned weir_seam_processors(void);
 

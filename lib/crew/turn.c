@@ -28,7 +28,7 @@ static void ring_bell(struct weir_crew *crew) {
 static void ring_post(struct weir_crew *crew) {
         /* PAIR(post): the look-out that counts this ring sees the word that was changed before it. */
         atomic_fetch_add_explicit(&crew->words->post_bell, 1, memory_order_release);
-        weir_seam_wake(&crew->words->post_bell, 1);
+        weir_seam_post_ring(&crew->post);
 }
 
 /* Sleeps until a call, which it answers, or the end. */
@@ -120,7 +120,7 @@ bool weir_turn_must_look(const struct weir_crew *crew) {
 
 /* What a look-out remembers. */
 struct watch {
-        int64_t alarm;    /* when it looks next */
+        bool slept;       /* since it came, or looked last */
         uint64_t fetched; /* by all, when it looked last */
         unsigned calm;    /* alarms since that changed */
 };
@@ -184,45 +184,73 @@ static bool look_out(struct weir_crew *crew, const struct weir_member *me, struc
         return false;
 }
 
+static int64_t alarm_of(const struct weir_crew *crew) {
+        /* relaxed, and where it is written: for what it says the timer is set, await_alarm() */
+        return atomic_load_explicit(&crew->words->alarm, memory_order_relaxed);
+}
+
+void weir_turn_put_off(struct weir_crew *crew, const struct weir_member *me, int64_t now) {
+        struct weir_finding finding;
+
+        if (alarm_of(crew) - now > TURN_ALARM / 2)
+                return;
+        weir_turn_look(crew, me, &finding);
+        atomic_store_explicit(&crew->words->alarm, now + TURN_ALARM, memory_order_relaxed);
+        weir_seam_post_set_alarm(&crew->post, now + TURN_ALARM);
+}
+
+/*
+ * Sleeps until the alarm or a ring. True: the alarm is due. Another one may put it off at the same time, so that the timer goes off
+ * before the time that the word says. Then it is set once more, as before each sleep.
+ */
+static bool await_alarm(struct weir_crew *crew, struct watch *watch, uint32_t rings) {
+        int64_t now = weir_seam_now(), alarm = alarm_of(crew);
+
+        if (now >= alarm && watch->slept) {
+                watch->slept = false;
+                return true;
+        }
+        if (now >= alarm) {
+                alarm = now + TURN_ALARM;
+                atomic_store_explicit(&crew->words->alarm, alarm, memory_order_relaxed);
+        }
+        watch->slept = true;
+        weir_seam_post_set_alarm(&crew->post, alarm);
+        weir_seam_post_sleep(&crew->post, &crew->words->post_bell, rings, true);
+        return false;
+}
+
+/* The post was called. True: it has taken the turn. */
+static bool answer(struct weir_crew *crew, uint64_t turn) {
+        if (!(turn & TURN_TAKEN))
+                return leave_post(crew, &turn);
+        /* relaxed: it stays where it was, for another one came first */
+        atomic_compare_exchange_strong_explicit(&crew->words->turn, &turn, with_post(turn, TURN_TIMED),
+                                                memory_order_relaxed, memory_order_relaxed);
+        return false;
+}
+
 /* Sleeps at the post. True: it has left that and taken the turn; false: the end. */
 static bool keep_post(struct weir_crew *crew, const struct weir_member *me) {
-        struct watch watch = { .alarm = weir_seam_now() + TURN_ALARM };
+        struct watch watch = { 0 };
 
         for (;;) {
                 /* PAIR(post): the word is not older than this count, so a ring that comes with a later one ends the sleep. */
                 uint32_t rings = atomic_load_explicit(&crew->words->post_bell, memory_order_acquire);
                 uint64_t turn = atomic_load_explicit(&crew->words->turn, memory_order_relaxed);
-                int64_t now;
 
                 WEIR_CREW_YIELD();
                 if (has_ended(turn) || weir_crew_is_forked(crew))
                         return false;
                 if (post_is(turn, TURN_CALLED)) {
-                        if (!(turn & TURN_TAKEN)) {
-                                if (leave_post(crew, &turn))
-                                        return true;
-                                /* relaxed: it stays where it was, for another one came first */
-                        } else if (atomic_compare_exchange_strong_explicit(
-                                           &crew->words->turn, &turn, with_post(turn, TURN_TIMED), memory_order_relaxed,
-                                           memory_order_relaxed)) {
-                                watch.alarm = weir_seam_now() + TURN_ALARM;
-                        }
-                        continue;
-                }
-                if (post_is(turn, TURN_QUIET)) {
-                        weir_seam_sleep(&crew->words->post_bell, rings, CREW_FOREVER);
-                        watch.calm = 0;
-                        watch.alarm = weir_seam_now() + TURN_ALARM;
-                        continue;
-                }
-                now = weir_seam_now();
-                if (now < watch.alarm) {
-                        weir_seam_sleep(&crew->words->post_bell, rings, watch.alarm - now);
-                        continue;
-                }
-                if (look_out(crew, me, &watch))
+                        if (answer(crew, turn))
+                                return true;
+                } else if (post_is(turn, TURN_QUIET)) {
+                        weir_seam_post_sleep(&crew->post, &crew->words->post_bell, rings, false);
+                        watch = (struct watch){ 0 };
+                } else if (await_alarm(crew, &watch, rings) && look_out(crew, me, &watch)) {
                         return true;
-                watch.alarm = now + TURN_ALARM;
+                }
         }
 }
 

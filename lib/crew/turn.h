@@ -44,8 +44,12 @@
  *   I3  When nobody sleeps, who has the turn wakes by an alarm if something lies in a bag.
  * At an alarm the look-out robs every bag that has been held up for TURN_SURPRISE or longer; and when nobody has the turn and
  * no member that is busy began a moment ago, it takes the turn. So the time for which work lies is at most the alarm's period and
- * TURN_SURPRISE. It becomes QUIET when the turn has been with one member for some alarms and nothing lies in a bag. Only one of
- * the look-out and who has the turn sets an alarm.
+ * TURN_SURPRISE. It becomes QUIET when the turn has been with one member for some alarms and nothing lies in a bag.
+ *
+ * A thread that wakes a thousand times a second is dear: where a processor is about to fall asleep, as those of virtual machines,
+ * each alarm costs it more than 100 us. So who fetches puts the alarm off, and does first what the look-out would have done, once
+ * in half of its period: as long as events are fetched the look-out sleeps. Its alarm goes off when nobody has fetched for a
+ * period, and so everybody who is awake may be held up.
  *
  * The order in which events begin is bounded by number, too: who has the turn robs a bag when TURN_NEWER events for each
  * thread have been fetched since that was filled. What was taken from a bag is fetched again one by one, so that it does not
@@ -107,6 +111,9 @@ struct weir_finding {
 
 /* Looks at the bags of the others, and robs those that are held up. */
 void weir_turn_look(struct weir_crew *crew, const struct weir_member *me, struct weir_finding *ret_finding);
+
+/* Looks at the bags, and puts the alarm off, if half of the time until that is over. Threads: who has the turn. */
+void weir_turn_put_off(struct weir_crew *crew, const struct weir_member *me, int64_t now);
 
 /* Robs the bags of those who have let too many newer events pass. Threads: who has the turn. */
 void weir_turn_look_back(struct weir_crew *crew, const struct weir_member *me);

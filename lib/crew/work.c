@@ -79,6 +79,7 @@ static int fetch(struct weir_crew *crew, struct weir_member *me) {
         bool alone = weir_crew_is_alone(crew);
         unsigned share = share_of(crew, me, alone), limit = limit_of(crew, share), count, returned;
         uint64_t fetched;
+        int64_t now;
 
         if (limit != me->limit)
                 weir_events_set_limit(me->bag.events, limit);
@@ -89,14 +90,17 @@ static int fetch(struct weir_crew *crew, struct weir_member *me) {
                 return -1;
 
         alone = alone && weir_crew_is_alone(crew);
+        now = alone ? BAG_UNKNOWN : weir_seam_now();
         /* relaxed, all of them: hints to others, but for `fetched`, which only who has the turn writes */
         fetched = atomic_load_explicit(&words->fetched, memory_order_relaxed) + count;
         atomic_store_explicit(&words->fetched, fetched, memory_order_relaxed);
         atomic_store_explicit(&me->bag.fetched, fetched, memory_order_relaxed);
-        atomic_store_explicit(&me->bag.since, alone ? BAG_UNKNOWN : weir_seam_now(), memory_order_relaxed);
+        atomic_store_explicit(&me->bag.since, now, memory_order_relaxed);
         returned = atomic_load_explicit(&words->returned, memory_order_relaxed);
         if (returned)
                 atomic_fetch_sub_explicit(&words->returned, count < returned ? count : returned, memory_order_relaxed);
+        if (!alone)
+                weir_turn_put_off(crew, me, now);
         weir_bag_set(&me->bag, BAG_HELD);
         return weir_turn_pass(crew, me, count > 1, count >= share || count >= limit) ? (int)count : 0;
 }

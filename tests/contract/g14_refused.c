@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * G14, G12: a crew for which there is no memory or no thread is refused, and nothing is left; what could be made works. The
- * linker puts a hand on the calls that fail.
+ * G14, G12: a crew for which there is no memory, no descriptor or no thread is refused, and nothing is left; what could be made
+ * works. The linker puts a hand on the calls that fail.
  */
 #include "scene.h"
 
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 /* The how-manieth call from now on fails, and all after it; 0: none. */
-static int allocations_left, threads_left, maps_left;
+static int allocations_left, threads_left, maps_left, watches_left;
 static int thread_error = EAGAIN;
 
 void *__real_aligned_alloc(size_t alignment, size_t size);
@@ -16,6 +18,8 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size);
 void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_epoll_ctl(int set, int op, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int set, int op, int fd, struct epoll_event *event);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument);
 
@@ -43,6 +47,13 @@ void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int f
         return __wrap_mmap(address, size, protection, flags, fd, offset);
 }
 
+int __wrap_epoll_ctl(int set, int op, int fd, struct epoll_event *event) {
+        if (!fails(&watches_left))
+                return __real_epoll_ctl(set, op, fd, event);
+        errno = ENOSPC;
+        return -1;
+}
+
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
         return fails(&threads_left) ? thread_error : __real_pthread_create(thread, attributes, run, argument);
 }
@@ -65,6 +76,48 @@ static void g14_crew_without_memory_is_refused(void **state) {
                 allocations_left = n;
                 r = weir_crew_create(fx->poll, scene_serve, NULL, &crew);
                 allocations_left = 0;
+        }
+        assert_int_equal(r, 0);
+        weir_crew_destroy(crew);
+}
+
+/* Makes a crew with room for so many descriptors. */
+static int create_with_room(struct weir_poll *poll, unsigned room, struct weir_crew **ret_crew) {
+        struct rlimit before, limit;
+        int r;
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        limit = before;
+        limit.rlim_cur = (rlim_t)lowest_free_descriptor() + room;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        r = weir_crew_create(poll, scene_serve, NULL, ret_crew);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        return r;
+}
+
+static void g14_crew_without_descriptors_is_refused(void **state) {
+        unsigned before = count_descriptors(), room = 0;
+        struct fixture *fx = *state;
+        struct weir_crew *crew = NULL;
+        int r;
+
+        while ((r = create_with_room(fx->poll, room, &crew)) == -EMFILE) {
+                assert_null(crew);
+                assert_int_equal(count_descriptors(), before);
+                assert_in_range(++room, 1, 16);
+        }
+        assert_int_equal(r, 0);
+        weir_crew_destroy(crew);
+        assert_int_equal(count_descriptors(), before);
+
+        crew = NULL;
+        r = -ENOSPC;
+        for (int n = 1; r == -ENOSPC; n++) {
+                assert_null(crew);
+                assert_int_equal(count_descriptors(), before);
+                watches_left = n;
+                r = weir_crew_create(fx->poll, scene_serve, NULL, &crew);
+                watches_left = 0;
         }
         assert_int_equal(r, 0);
         weir_crew_destroy(crew);
@@ -144,6 +197,7 @@ static void g14_run_goes_on_with_the_threads_there_are(void **state) {
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(g14_crew_without_memory_is_refused),
+                CASE(g14_crew_without_descriptors_is_refused),
                 CASE(g14_work_without_memory_is_refused),
                 CASE(g14_start_without_a_thread_is_refused),
                 CASE(g14_start_with_fewer_threads_than_were_asked_for_is_enough),

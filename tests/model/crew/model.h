@@ -159,16 +159,11 @@ int weir_seam_getpid(void) {
 }
 
 void weir_seam_sleep(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout) {
+        (void)timeout;
         if (atomic_load_explicit(word, RELAXED) != expected)
                 return;
-        if (word == &model_words.post_bell && timeout != CREW_FOREVER) {
-                if (!alarm_comes())
-                        end_here(&model_posts);
-        } else if (word == &model_words.bell) {
+        if (word == &model_words.bell) {
                 end_here(&model_sleepers);
-        } else if (word == &model_words.post_bell) {
-                atomic_store_explicit(&model_quiet_rings, expected, RELAXED);
-                end_here(&model_quiet);
         } else {
                 /* A bag, or a stop: the other one is about to end. */
 #ifdef WEIR_MODEL_CHECK
@@ -183,6 +178,29 @@ void weir_seam_sleep(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout
 void weir_seam_wake(_Atomic(uint32_t) *word, int number) {
         (void)word;
         (void)number;
+}
+
+void weir_seam_post_sleep(struct weir_seam_post *post, _Atomic(uint32_t) *word, uint32_t expected, bool alarm) {
+        (void)post;
+        if (atomic_load_explicit(word, RELAXED) != expected)
+                return;
+        if (alarm) {
+                if (!alarm_comes())
+                        end_here(&model_posts);
+        } else {
+                atomic_store_explicit(&model_quiet_rings, expected, RELAXED);
+                end_here(&model_quiet);
+        }
+}
+
+void weir_seam_post_ring(struct weir_seam_post *post) {
+        (void)post;
+}
+
+/* It goes off whenever the scenario lets it. */
+void weir_seam_post_set_alarm(struct weir_seam_post *post, int64_t time) {
+        (void)post;
+        (void)time;
 }
 
 #ifdef WEIR_YIELD_POINTS
@@ -201,6 +219,7 @@ static inline void model_begin(weir_crew_fn *fn, unsigned ready, unsigned limit)
         atomic_init(&model_words.state, CREW_GOES_ON);
         atomic_init(&model_words.turn, TURN_ALIVE);
         atomic_init(&model_words.fetched, 0);
+        atomic_init(&model_words.alarm, 0);
         atomic_init(&model_words.bell, 0);
         atomic_init(&model_words.post_bell, 0);
         atomic_init(&model_words.returned, 0);

@@ -37,6 +37,15 @@ void weir_seam_free_page(void *page, size_t size) {
         (void)size;
 }
 
+int weir_seam_post_open(struct weir_seam_post *ret_post) {
+        (void)ret_post;
+        return 0;
+}
+
+void weir_seam_post_close(struct weir_seam_post *post) {
+        (void)post;
+}
+
 unsigned weir_seam_processors(void) {
         return 1;
 }

@@ -34,8 +34,9 @@ static void bench_make(struct bench *new_bench, struct fixture *fx) {
                 member->next = bench->crew->members;
                 bench->crew->members = member;
         }
-        wakes = sleeps = 0;
+        wakes = sleeps = timer_sets = 0;
         on_sleep = NULL;
+        on_post_sleep = NULL;
 }
 
 static void bench_free(void) {
@@ -136,12 +137,10 @@ static int64_t slept_until[64];
 static unsigned alarms;
 static void (*at_alarm)(unsigned number);
 
-static void sleep_at_post(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout) {
-        (void)expected;
-        assert_ptr_equal(word, &bench->words->post_bell);
-        if (timeout != CREW_FOREVER) {
-                assert_in_range(timeout, 1, TURN_ALARM);
-                the_time += timeout;
+static void sleep_at_post(bool alarm) {
+        if (alarm) {
+                assert_in_range(timer - the_time, 1, TURN_ALARM);
+                the_time = timer;
         }
         slept_until[alarms % 64] = the_time;
         at_alarm(alarms++);
@@ -151,7 +150,7 @@ static void start_post(struct fixture *fx, struct bench *new_bench, void (*hook)
         bench_make(new_bench, fx);
         alarms = 0;
         at_alarm = hook;
-        on_sleep = sleep_at_post;
+        on_post_sleep = sleep_at_post;
 }
 
 static void be_quiet_in_the_end(unsigned number) {
@@ -322,6 +321,81 @@ static void look_out_keeps_its_alarm_when_it_wakes_early(void **state) {
         bench_free();
 }
 
+/* The other one that set it has the word, and this one the timer. */
+static void set_the_word_later(unsigned number) {
+        if (number == 0)
+                bench->words->alarm += 5000;
+        else
+                assert_int_equal(the_time, bench->words->alarm);
+        if (number == 2)
+                weir_turn_end(bench->crew, 0);
+}
+
+static void look_out_sets_a_timer_that_went_off_too_early(void **state) {
+        struct bench new_bench;
+
+        start_post(*state, &new_bench, set_the_word_later);
+        set(T);
+        weir_seam_post_set_alarm(&bench->crew->post, the_time + 5);
+        bench->words->alarm = the_time + 5; /* a timer that goes off while nobody is there */
+        assert_false(weir_turn_take(bench->crew, me()));
+        bench_free();
+}
+
+static void put_the_alarm_off(unsigned number) {
+        int64_t alarm = bench->words->alarm;
+
+        assert_int_equal(the_time, timer);
+        assert_int_equal(timer, alarm);
+        the_time = alarm - TURN_ALARM / 2 - 1;
+        weir_turn_put_off(bench->crew, &bench->members[1], the_time); /* too early */
+        assert_int_equal(timer, alarm);
+        the_time += 1;
+        weir_turn_put_off(bench->crew, &bench->members[1], the_time);
+        assert_int_equal(timer, the_time + TURN_ALARM);
+        assert_int_equal(bench->words->alarm, timer);
+        the_time = alarm; /* the timer goes off all the same */
+        bench->members[2].bag.since = the_time - TURN_SURPRISE;
+        set(turn() & ~TURN_TAKEN);
+        if (number == 30)
+                weir_turn_end(bench->crew, 0);
+}
+
+static void look_out_does_not_look_when_the_alarm_was_put_off(void **state) {
+        struct bench new_bench;
+
+        start_post(*state, &new_bench, put_the_alarm_off);
+        set(T);
+        assert_false(weir_turn_take(bench->crew, me()));
+        assert_int_equal(alarms, 31);
+        assert_int_equal(turn() & TURN_TAKEN, 0);
+        bench_free();
+}
+
+static void who_puts_the_alarm_off_robs_a_bag_that_is_held_up(void **state) {
+        struct bench new_bench;
+        struct fixture *fx = *state;
+        struct weir_bag *bag;
+        int fd = make_eventfd(1);
+
+        bench_make(&new_bench, fx);
+        bag = &bench->members[1].bag;
+        assert_int_equal(weir_register(fx->registry, fd, 1, WEIR_READABLE), 0);
+        assert_int_equal(wait_ms(fx->poll, bag->events, 0), 1);
+        weir_bag_open(bag);
+        bag->since = the_time - TURN_SURPRISE;
+        bench->words->alarm = the_time + TURN_ALARM / 2 + 1;
+        weir_turn_put_off(bench->crew, me(), the_time);
+        assert_int_equal(bag->state, BAG_OPEN);
+        weir_turn_put_off(bench->crew, me(), the_time + 1);
+        assert_int_equal(bag->state, BAG_EMPTY);
+        assert_int_equal(timer, the_time + 1 + TURN_ALARM);
+        weir_events_clear(bag->events);
+        assert_int_equal(weir_deregister(fx->registry, fd), 0);
+        close(fd);
+        bench_free();
+}
+
 static void call_the_post(unsigned number) {
         if (number == 0) { /* too late: another one has the turn again */
                 set(T | TURN_CALLED);
@@ -463,6 +537,9 @@ int main(void) {
                 CASE(look_out_robs_a_bag_that_is_held_up),
                 CASE(look_out_is_not_quiet_while_something_lies_in_a_bag),
                 CASE(look_out_keeps_its_alarm_when_it_wakes_early),
+                CASE(look_out_sets_a_timer_that_went_off_too_early),
+                CASE(look_out_does_not_look_when_the_alarm_was_put_off),
+                CASE(who_puts_the_alarm_off_robs_a_bag_that_is_held_up),
                 CASE(look_out_that_is_called_takes_the_turn_or_stays),
                 CASE(pass_calls_whom_it_needs),
                 CASE(look_is_for_who_has_the_turn_when_nobody_sleeps),
