@@ -54,8 +54,10 @@ struct weir_member {
         /* Its own. */
         bool loaded;    /* counted among those with a bag, turn.h */
         unsigned limit; /* of its events object */
-        int64_t time;   /* that its last batch took, not noted yet; 0 is none */
-        unsigned begun; /* events in that */
+        unsigned begun; /* events of its last batch, that are not noted yet; 0 is none */
+        int64_t time;   /* that these took */
+        int64_t work;   /* processor time of the thread for them, and since the batch before */
+        int64_t worked; /* by the thread, until their end; 0 is unknown */
 
         /* Its own and who robs it. */
         _Alignas(CREW_LINE) struct weir_bag bag;

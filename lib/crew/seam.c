@@ -40,11 +40,19 @@ struct crew_timespec {
         int64_t nanoseconds;
 };
 
-int64_t weir_seam_now(void) {
+static int64_t crew_clock(clockid_t clock) {
         struct timespec ts;
 
-        clock_gettime(CLOCK_MONOTONIC, &ts);
+        clock_gettime(clock, &ts);
         return ts.tv_sec * CREW_NS_PER_S + ts.tv_nsec;
+}
+
+int64_t weir_seam_now(void) {
+        return crew_clock(CLOCK_MONOTONIC);
+}
+
+int64_t weir_seam_worked(void) {
+        return crew_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void *weir_seam_alloc(size_t size) {

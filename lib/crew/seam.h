@@ -18,6 +18,9 @@
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t weir_seam_now(void);
 
+/* CLOCK_THREAD_CPUTIME_ID in nanoseconds. */
+int64_t weir_seam_worked(void);
+
 /* Zeroed memory that begins at a cache line, or NULL. */
 void *weir_seam_alloc(size_t size);
 void weir_seam_free(void *memory);

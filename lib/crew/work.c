@@ -33,18 +33,18 @@ static void fail(struct weir_crew *crew, int error) {
 /* With the turn: for how many events another member is called. */
 static unsigned share_of(struct weir_crew *crew, struct weir_member *me, bool alone) {
         if (me->begun) {
-                weir_pace_note(&crew->pace, me->time, me->begun);
+                weir_pace_note(&crew->pace, me->time, me->work, me->begun);
                 me->begun = 0;
         }
         return alone ? PACE_MAX : weir_pace_share(&crew->pace);
 }
 
 /* With the turn: how many events to ask for. */
-static unsigned limit_of(struct weir_crew *crew, unsigned share) {
+static unsigned limit_of(struct weir_crew *crew, unsigned share, bool alone) {
         /* relaxed: a number that need not be exact */
         if (atomic_load_explicit(&crew->words->returned, memory_order_relaxed))
                 return 1;
-        return weir_turn_any_sleeps(crew) ? share : weir_pace_busy(&crew->pace, share);
+        return alone || weir_turn_any_sleeps(crew) ? share : weir_pace_batch(&crew->pace);
 }
 
 /* With the turn: waits for events. Returns how many there are; 0 at the end. */
@@ -77,7 +77,7 @@ static unsigned wait_for_events(struct weir_crew *crew, struct weir_member *me) 
 static int fetch(struct weir_crew *crew, struct weir_member *me) {
         struct weir_crew_words *words = crew->words;
         bool alone = weir_crew_is_alone(crew);
-        unsigned share = share_of(crew, me, alone), limit = limit_of(crew, share), count, returned;
+        unsigned share = share_of(crew, me, alone), limit = limit_of(crew, share, alone), count, returned;
         uint64_t fetched;
         int64_t now;
 
@@ -126,17 +126,19 @@ static unsigned handle(struct weir_crew *crew, struct weir_member *me, int count
         return (unsigned)begun;
 }
 
-/* Closes the batch, and notes how long it took. */
+/* Closes the batch, and notes what it took. */
 static void finish(struct weir_member *me, unsigned begun) {
         /* relaxed: it is its own */
-        int64_t since = atomic_load_explicit(&me->bag.since, memory_order_relaxed);
+        int64_t since = atomic_load_explicit(&me->bag.since, memory_order_relaxed), worked = me->worked;
 
         weir_events_clear(me->bag.events);
         weir_bag_set(&me->bag, BAG_EMPTY);
-        if (since != BAG_UNKNOWN) {
-                me->begun = begun;
-                me->time = weir_seam_now() - since;
-        }
+        me->worked = since == BAG_UNKNOWN ? 0 : weir_seam_worked();
+        if (!worked || !me->worked)
+                return;
+        me->begun = begun;
+        me->time = weir_seam_now() - since;
+        me->work = me->worked - worked;
 }
 
 void weir_crew_loop(struct weir_crew *crew, struct weir_member *me) {
