@@ -30,6 +30,6 @@ model=$root/tests/sequential
 seam=$(find "$root/lib" -name '*.c' ! -path '*/reactor/sys.c')
 # shellcheck disable=SC2086
 compile -D_GNU_SOURCE -DWEIR_YIELD_POINTS -iquote "$root/lib/reactor" -iquote "$root/tests" -I"$model" "$root/tests/fault.c" $seam \
-        "$fuzz/random.c" "$fuzz/body.c" "$fuzz/world.c" "$fuzz/descriptors.c" "$fuzz/batches.c" "$model/model.c" \
-        "$model/model_event.c" "$model/model_own.c" -o "$directory/random"
+        "$fuzz/random.c" "$fuzz/body.c" "$fuzz/world.c" "$fuzz/descriptors.c" "$fuzz/batches.c" "$fuzz/deferred.c" \
+        "$model/model.c" "$model/model_event.c" "$model/model_own.c" -o "$directory/random"
 "$directory/random"

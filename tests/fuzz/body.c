@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The body of the fuzzer: bytes in, operations on the library and on the model, and an end at the first difference. The
- * table below says how often each happens. What one operation does stands in descriptors.c and batches.c, what should
+ * table below says how often each happens. What one operation does stands in descriptors.c, batches.c and deferred.c, what should
  * come of it in sequential/model.c. All is done by one thread, so a wait that sleeps although something is ready is ended by the
  * watchdog of whoever runs this.
  */

@@ -4,8 +4,8 @@
  *
  *   clang -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Ilib/reactor -Itests \
  *         -Itests/sequential $(find lib -name '*.c' ! -path lib/reactor/sys.c) tests/fault.c tests/fuzz/libfuzzer.c \
- *         tests/fuzz/body.c tests/fuzz/world.c tests/fuzz/descriptors.c tests/fuzz/batches.c tests/sequential/model.c \
- *         tests/sequential/model_event.c tests/sequential/model_own.c -pthread -o fuzz
+ *         tests/fuzz/body.c tests/fuzz/world.c tests/fuzz/descriptors.c tests/fuzz/batches.c tests/fuzz/deferred.c \
+ *         tests/sequential/model.c tests/sequential/model_event.c tests/sequential/model_own.c -pthread -o fuzz
  *   ./fuzz -max_len=1500 -timeout=10 corpus/
  *
  * A crash file is repeated by ./fuzz <file> and made smaller by ./fuzz -minimize_crash=1 <file>; the operations that

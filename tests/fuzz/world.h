@@ -94,11 +94,13 @@ void op_interrupt(struct world *world);
 void op_read(struct world *world);
 void op_clear(struct world *world);
 void op_waker(struct world *world);
-void op_defer(struct world *world);
-void op_epoch(struct world *world);
 void op_nest(struct world *world);
 void op_inspect(struct world *world);
 void op_settle(struct world *world);
 void world_end(struct world *world);
+
+/* deferred.c */
+void op_defer(struct world *world);
+void op_epoch(struct world *world);
 
 #endif
