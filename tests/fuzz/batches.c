@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWED 200 /* waits after which everything that is ready must have come */
+#define OWED   200                   /* waits after which everything that is ready must have come */
+#define EVENTS ((1u << BATCHES) - 1) /* of the bits of batches: a guard holds none */
 
 static const unsigned capacities[BATCHES] = { 1, 2, 5 };
 
@@ -62,6 +63,7 @@ void op_release(struct world *world) {
         } else if (!model_batches(&world->model, s)) {
                 for (unsigned w = 0; w < WAKERS; w++)
                         destroy_waker(world, s, w);
+                world_destroy_guards(world, s);
                 release(world, s);
         }
 }
@@ -88,7 +90,7 @@ static int wait_into(struct world *world, unsigned s, unsigned b, weir_time mome
         world_note(world, "wait on %u into events %u until %" PRId64, s, b, moment - BEGINNING);
         world_close_batch(world, b);
         /* What is due already, or of what another event is unread, may lie in an open batch. */
-        if (first > before && first < last && !model_batches(&world->model, s))
+        if (first > before && first < last && !(model_batches(&world->model, s) & EVENTS))
                 last = first;
         r = weir_poll_wait_until(world->sides[s].poll, world->events[b], moment);
         world->model.now = weir_now();
@@ -337,11 +339,15 @@ void op_settle(struct world *world) {
                 expect_no_ghost(world, s);
 }
 
+#define STEPS 5
+
 void world_end(struct world *world) {
-        static const unsigned orders[4][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 3, 0, 2 }, { 2, 0, 3, 1 } };
+        static const unsigned orders[4][STEPS] = {
+                { 0, 1, 2, 3, 4 }, { 4, 3, 2, 1, 0 }, { 1, 3, 0, 4, 2 }, { 2, 4, 0, 3, 1 }
+        };
         const unsigned *order = orders[world_pick(world, 4)];
 
-        for (unsigned step = 0; step < 4; step++)
+        for (unsigned step = 0; step < STEPS; step++)
                 for (unsigned s = 0; s < SIDES; s++) {
                         if (order[step] == 0 && world->sides[s].poll)
                                 destroy_poll(world, s);
@@ -353,6 +359,8 @@ void world_end(struct world *world) {
                                 world_close_batch(world, b);
                                 weir_events_destroy(world->events[b]);
                         }
+                        if (order[step] == 4)
+                                world_destroy_guards(world, s);
                 }
         world_check(world);
         for (unsigned i = 0; i < NODES; i++)

@@ -14,7 +14,7 @@
 #include "world.h"
 
 /* Each letter is as likely as any other. */
-static const char table[] = "oooodccggtttttttttRRRRRRrrrraaaapmnnDDDDDuuTTTWwwwwwwwwwwwwlllkkkkIffehissssxXy";
+static const char table[] = "oooodccggtttttttttRRRRRRrrrraaaapmnnDDDDDuuTTTWwwwwwwwwwwwwlllkkkkIfffeGGGGGhissssxXy";
 
 static void operate(struct world *world, char letter) {
         switch (letter) {
@@ -83,6 +83,9 @@ static void operate(struct world *world, char letter) {
                 break;
         case 'e':
                 op_epoch(world);
+                break;
+        case 'G':
+                op_guard(world);
                 break;
         case 'h':
                 op_nest(world);

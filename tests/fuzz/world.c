@@ -79,7 +79,7 @@ void world_check(struct world *world) {
         for (unsigned i = 0; i < NODES; i++)
                 if (world->model.nodes[i].waits && !world->model.nodes[i].batches)
                         world_differ(world,
-                                     "a deferred function did not run though every batch it waited for is closed");
+                                     "a deferred function did not run though nothing that it waited for is open");
         for (unsigned s = 0; s < SIDES; s++) {
                 struct side *side = &world->sides[s];
 

@@ -33,7 +33,13 @@ struct side {
 struct function {
         struct weir_deferred node;
         struct world *world;
-        unsigned side, again; /* how often it defers itself once more */
+        unsigned side, again;   /* how often it defers itself once more */
+        unsigned before, after; /* guards that it enters or leaves before and after that; none from GUARDS on */
+};
+
+struct reader {
+        struct weir_guard *guard;
+        unsigned side;
 };
 
 struct world {
@@ -47,6 +53,7 @@ struct world {
         struct side sides[SIDES];
         struct weir_events *events[BATCHES];
         struct function functions[NODES];
+        struct reader readers[GUARDS];
         char trace[1 << 16];
         size_t trace_length;
 };
@@ -67,7 +74,7 @@ unsigned world_pick(struct world *world, unsigned limit);
 void world_sample(struct world *world);
 void world_check(struct world *world);
 
-/* Before the library closes a batch. */
+/* Before the library closes a batch, or leaves a guard. */
 void world_close_batch(struct world *world, unsigned batch);
 
 /* descriptors.c */
@@ -102,5 +109,7 @@ void world_end(struct world *world);
 /* deferred.c */
 void op_defer(struct world *world);
 void op_epoch(struct world *world);
+void op_guard(struct world *world);
+void world_destroy_guards(struct world *world, unsigned side);
 
 #endif

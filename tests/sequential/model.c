@@ -13,7 +13,7 @@
 
 void model_init(struct model *model) {
         memset(model, 0, sizeof(*model));
-        for (unsigned i = 0; i < BATCHES; i++)
+        for (unsigned i = 0; i < BATCHES + GUARDS; i++)
                 model->batch_of[i] = -1;
 }
 
@@ -260,10 +260,17 @@ void model_batch_close(struct model *model, unsigned batch) {
                 model->nodes[i].batches &= ~(1u << batch);
 }
 
+int model_enter(struct model *model, unsigned guard, unsigned side) {
+        if (model->batch_of[BATCHES + guard] >= 0)
+                return -EBUSY;
+        model_batch_open(model, BATCHES + guard, side);
+        return 0;
+}
+
 unsigned model_batches(const struct model *model, unsigned side) {
         unsigned batches = 0;
 
-        for (unsigned i = 0; i < BATCHES; i++)
+        for (unsigned i = 0; i < BATCHES + GUARDS; i++)
                 if (model->batch_of[i] == (int)side)
                         batches |= 1u << i;
         return batches;

@@ -21,6 +21,7 @@
 #define SIDES   2   /* polls alive at the same time */
 #define WAKERS  3
 #define BATCHES 3 /* events objects */
+#define GUARDS  2 /* batches, too, numbered from BATCHES on */
 #define NODES   8 /* deferred functions under way */
 #endif
 
@@ -79,7 +80,7 @@ struct model {
         struct model_file files[FILES];
         unsigned files_made, begun;
         struct model_side sides[SIDES];
-        int batch_of[BATCHES]; /* the side whose batch is open in the events object, or -1 */
+        int batch_of[BATCHES + GUARDS]; /* the side whose batch is open in the events object, or -1 */
         struct model_node nodes[NODES];
 };
 
@@ -125,7 +126,9 @@ int model_waker_set_deadline(struct model *model, unsigned side, unsigned waker,
 void model_batch_open(struct model *model, unsigned batch, unsigned side);
 /* Before the library closes it: then the functions that are due may run. */
 void model_batch_close(struct model *model, unsigned batch);
-/* The batches of a side that are open, a bit each. */
+/* A batch without an event. */
+int model_enter(struct model *model, unsigned guard, unsigned side);
+/* The batches of a side that are open, and its guards that are entered, a bit each. */
 unsigned model_batches(const struct model *model, unsigned side);
 
 /*

@@ -5,4 +5,5 @@
 #define SIDES   1
 #define WAKERS  1
 #define BATCHES 1
+#define GUARDS  0 /* nothing that they change is asked of the model */
 #define NODES   1
