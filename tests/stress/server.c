@@ -5,7 +5,11 @@
  * It proves numbers: each connection is opened once and closed once; both directions are in order; and where a connection ended
  * by the rules, and its client heard it to the end, each frame that was queued has arrived.
  *
- *   WEIR_STRESS       multiplies the connections, of which there are 1,000
+ * Each lock that the server takes is a yield point, too: another thread may send when a turn has written all and is about to end.
+ * That frame must not lie with nobody to see to it until the next one comes. How often one did is a count which must be zero; in
+ * the control, the same program over a server whose turns do not look once more before they end, it must not be.
+ *
+ *   WEIR_STRESS       multiplies the connections, of which there are 1,000; the control has 3,000, always
  *   WEIR_STRESS_SEED  what the threads draw from; threads still meet as the scheduler likes
  */
 #include "server.h"
@@ -13,7 +17,18 @@
 #include <time.h>
 #include <weir/server.h>
 
-#define CLIENTS 12
+#include "connection.h"
+#include "yield.h"
+
+#ifdef SERVER_CONTROL
+#define CONTROL 1
+#else
+#define CONTROL 0
+#endif
+
+#define CLIENTS   12
+#define PAUSE_NS  50000 /* between two frames of a sender */
+#define NAP_EVERY 127   /* locks of a thread, and no multiple of those of a turn, so that each of these has its nap */
 
 /* The program's own of a connection. */
 struct guest {
@@ -26,7 +41,23 @@ struct guest {
 static struct stress stress;
 static struct weir_server *server;
 static atomic_uint opened, closed;
+static atomic_uint forgotten; /* frames that lay with nobody to see to them */
 static uint64_t seed;
+
+/* The server calls this in the place of pthread_mutex_lock(). */
+int yielding_lock(pthread_mutex_t *mutex);
+
+int yielding_lock(pthread_mutex_t *mutex) {
+        static _Thread_local unsigned locks;
+        const struct timespec nap = { 0, 2 * PAUSE_NS };
+
+        /* Where there are processors for all, a yield alone lets nobody in between. */
+        if (++locks % NAP_EVERY == 0)
+                nanosleep(&nap, NULL);
+        else
+                yield_here();
+        return pthread_mutex_lock(mutex);
+}
 
 static struct guest *enter(struct weir_connection *connection) {
         struct guest *guest = weir_connection_data(connection);
@@ -92,17 +123,30 @@ static void on_readable(struct weir_connection *connection) {
 
 /* ---------------------------------------------------------------- other threads */
 
+/* Whether something is queued though no turn goes on, and none is to come. */
+static bool is_forgotten(struct weir_connection *connection) {
+        bool is;
+
+        pthread_mutex_lock(&connection->lock);
+        is = connection->turn == TURN_NONE && connection->queue.end > 0;
+        pthread_mutex_unlock(&connection->lock);
+        return is;
+}
+
 static void send_frame(struct weir_connection *connection, void *data) {
         struct guest *guest = weir_connection_data(connection);
         unsigned number = atomic_load(&guest->number);
 
+        /* Before it is sent by the turn that this one makes. */
+        if (is_forgotten(connection))
+                atomic_fetch_add(&forgotten, 1);
         if (number && weir_connection_send(connection, data, sizeof(struct frame)) == 0)
                 atomic_fetch_add(&stress.pages[number].queued, 1);
 }
 
 static int run_sender(void *arg) {
         struct frame frame = { .kind = WORDS, .sender = *(unsigned *)arg };
-        const struct timespec pause = { 0, 50000 };
+        const struct timespec pause = { 0, PAUSE_NS };
 
         seed_thread(seed + 10 + frame.sender);
         while (!atomic_load(&stress.stopping)) {
@@ -189,17 +233,24 @@ static void judge(void) {
                         ++others;
                 }
         }
-        printf("%u connections: %u heard to the end, %u thrown out at once, %u went away or met a reset\n", opened,
-               whole, thrown, others);
+        printf("%u connections%s: %u heard to the end, %u thrown out at once, %u went away or met a reset\n", opened,
+               CONTROL ? ", no look at the end of a turn" : "", whole, thrown, others);
+        printf("  frames that were forgotten until the next: %u\n", forgotten);
         assert_int_equal(opened, closed);
         assert_int_equal(stress.wrong, 0);
         assert_true(whole > 0 && thrown > 0);
+        if (CONTROL)
+                assert_int_not_equal(forgotten, 0);
+        else
+                assert_int_equal(forgotten, 0);
 }
 
 static unsigned connections(void) {
         const char *value = getenv("WEIR_STRESS");
         double number = (value ? strtod(value, NULL) : 1.0) * 1000;
 
+        if (CONTROL)
+                return 3000;
         return number >= 1 && number <= MAX_CONNECTIONS ? (unsigned)number : 1000;
 }
 
@@ -244,5 +295,5 @@ int main(void) {
 
         seed = value ? strtoul(value, NULL, 0) : 1;
         setvbuf(stdout, NULL, _IOLBF, 0);
-        return cmocka_run_group_tests_name("server", cases, NULL, NULL);
+        return cmocka_run_group_tests_name(CONTROL ? "server-control" : "server", cases, NULL, NULL);
 }
