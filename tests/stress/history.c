@@ -3,7 +3,8 @@
  * Long histories: threads make calls on a few descriptors and wakers of one poll as they like, and each call is recorded with
  * its beginning, its end and what came of it, history_act.c. Afterwards the history of each descriptor and waker is judged,
  * history_judge.c: there must be an order of its calls in which the model of the contract, sequential/model.c, gives the same
- * results and events; and in the end everything that is due has come.
+ * results and events; and in the end everything that is due has come. In between the threads enter guards and defer functions,
+ * history_defer.c: none of these runs while a guard is entered, or a batch open, that was so before it was deferred.
  *
  *   WEIR_STRESS          seconds: 2 unless given, 28800 for a night
  *   WEIR_STRESS_THREADS  so many threads, 64 at most; without it 4, 16 and 64 in turn
@@ -21,7 +22,7 @@
 
 static struct {
         unsigned rounds, histories, given_up;
-        size_t calls, longest, most;
+        size_t calls, longest, most, deferred;
 } totals;
 
 /* ---------------------------------------------------------------- judging */
@@ -157,6 +158,11 @@ static void play(unsigned n_threads, uint64_t seed) {
                 assert_non_null(actor->records);
                 assert_non_null(actor->objects);
                 assert_int_equal(weir_events_create(1 + i % 4, &actor->events), 0);
+                assert_int_equal(weir_guard_create(round->registry, &actor->guard), 0);
+                actor->spans = calloc(round->calls, sizeof(*actor->spans));
+                actor->deferrals = calloc(round->calls, sizeof(*actor->deferrals));
+                assert_non_null(actor->spans);
+                assert_non_null(actor->deferrals);
         }
         for (unsigned i = 0; i < n_threads; i++)
                 worker_start(&round->actors[i].worker, history_act, &round->actors[i]);
@@ -164,6 +170,7 @@ static void play(unsigned n_threads, uint64_t seed) {
                 assert_int_equal(worker_join(&round->actors[i].worker), 0);
         history_finish(round);
         judge(round);
+        totals.deferred += history_judge_deferred(round);
         for (unsigned n = 0; n < round->n_objects; n++) {
                 weir_waker_destroy(round->objects[n].waker);
                 if (round->objects[n].fd >= 0)
@@ -171,6 +178,9 @@ static void play(unsigned n_threads, uint64_t seed) {
         }
         weir_poll_destroy(round->poll);
         for (unsigned i = 0; i < n_threads; i++) {
+                weir_guard_destroy(round->actors[i].guard);
+                free(round->actors[i].spans);
+                free(round->actors[i].deferrals);
                 free(round->actors[i].records);
                 free(round->actors[i].objects);
         }
@@ -197,8 +207,10 @@ static void histories_are_the_models(void **state) {
                      seed + totals.rounds);
         while (now_ns() < end);
         print_message(
-                "%u rounds, %u histories of %zu calls, the longest of %zu; %zu configurations at most, %u given up\n",
-                totals.rounds, totals.histories, totals.calls, totals.longest, totals.most, totals.given_up);
+                "%u rounds, %u histories of %zu calls, the longest of %zu; %zu configurations at most, %u given up; "
+                "%zu functions deferred\n",
+                totals.rounds, totals.histories, totals.calls, totals.longest, totals.most, totals.given_up,
+                totals.deferred);
         assert_true(totals.given_up * 20 <= totals.histories);
 }
 

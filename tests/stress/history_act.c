@@ -189,12 +189,16 @@ static void call_wait(struct actor *actor) {
         struct timespec timeout = { .tv_nsec = draw(actor, 4) ? 0 : 200000 };
         unsigned reads = draw(actor, 4);
 
+        history_span_end(actor, &actor->open_since);
         if (weir_poll_wait(actor->round->poll, actor->events, &timeout) <= 0)
                 return;
+        history_span_begin(&actor->open_since);
         while (reads-- && call_next(actor))
                 ;
-        if (draw(actor, 2))
+        if (draw(actor, 2)) {
+                history_span_end(actor, &actor->open_since);
                 weir_events_clear(actor->events);
+        }
 }
 
 static void call_about(struct actor *actor, unsigned n) {
@@ -243,6 +247,10 @@ int history_act(void *arg) {
         for (unsigned i = 0; i < round->calls && actor->count + 8 < actor->room; i++) {
                 unsigned n = draw(actor, round->n_objects);
 
+                if (draw(actor, 16) == 0)
+                        history_enter_or_leave(actor);
+                if (draw(actor, 16) == 0)
+                        history_defer(actor);
                 if (draw(actor, 3) == 0)
                         call_wait(actor);
                 else if (draw(actor, 8) == 0)
@@ -254,6 +262,8 @@ int history_act(void *arg) {
                 else
                         call_about(actor, n);
         }
+        history_leave(actor);
+        history_span_end(actor, &actor->open_since);
         return 0;
 }
 

@@ -19,6 +19,17 @@ struct object {
         atomic_int reuses;
 };
 
+/* Between two moments in ns a guard was entered, or a batch open. */
+struct span {
+        uint64_t begin, end;
+};
+
+struct deferral {
+        struct weir_deferred node;
+        uint64_t given, ran; /* just before it was deferred, and as it began to run, in ns */
+        atomic_uint runs;
+};
+
 struct actor {
         struct round *round;
         struct worker worker;
@@ -30,6 +41,12 @@ struct actor {
         struct record *records;
         unsigned *objects; /* what each record is about */
         size_t count, room;
+        struct weir_guard *guard;
+        uint64_t entered_since, open_since; /* of the guard and the batch, in ns; 0: not now */
+        struct span *spans;
+        struct deferral *deferrals;
+        size_t n_spans, n_deferrals;
+        unsigned refused; /* how often the guard was */
 };
 
 struct round {
@@ -47,6 +64,16 @@ struct round {
 static inline weir_token history_waker_token(unsigned object) {
         return (weir_token)object << 48;
 }
+
+/* history_defer.c */
+void history_span_begin(uint64_t *since);
+/* Unless none was begun. */
+void history_span_end(struct actor *actor, uint64_t *since);
+void history_leave(struct actor *actor);
+void history_enter_or_leave(struct actor *actor);
+void history_defer(struct actor *actor);
+/* When all is closed and left: asserts that each function ran once, and none before its time. Returns how many there were. */
+size_t history_judge_deferred(struct round *round);
 
 /* A thread of the round: its actor. */
 int history_act(void *actor);
