@@ -4,11 +4,11 @@
 
 loads.py [--quick] [--check] [--json FILE] BUILD_DIR
 
-A case is what a request costs, how many threads serve, and how many connections ask. All servers of a case run all the time;
-those that have no load sleep. A round puts the load on one after another and begins with another one each time, so what
-disturbs the machine disturbs them alike, and what counts are the ratios within a round. Of each round come requests per second
-and percentiles of latency, as wrk says; CPU time of the server and voluntary context switches, per request; and which part of
-the CPU time the busiest thread had.
+A case is what a request costs, how many threads serve, and how many connections ask. A round starts all servers anew, for what
+one of them got by chance, where its threads run and its memory lies, stays with it. Those that have no load sleep. A round puts
+the load on one after another and begins with another one each time, so what disturbs the machine disturbs them alike, and what
+counts are the ratios within a round. Of each round come requests per second and percentiles of latency, as wrk says; CPU time
+of the server and voluntary context switches, per request; and which part of the CPU time the busiest thread had.
 
 A case is missed when the middle half of its ratios lies on the wrong side; that it shared nothing out is another miss: one
 thread had over 90 % of the work while connections waited and another thread slept.
@@ -91,13 +91,17 @@ def ratio(a, b):
     return a / b if b else 1.0 if a == b else 1e6
 
 
-def run_case(servers, script, connections, rounds, seconds):
-    taken = {server.name: [] for server in servers}
+def run_case(build, script, case, rounds, seconds):
+    options, threads, connections = case
+    taken = {}
     for number in range(rounds):
-        for i in range(len(servers)):
-            server = servers[(number + i) % len(servers)]
-            taken[server.name].append(measure(server, script, connections, seconds))
+        with contextlib.ExitStack() as stack:
+            servers = start(build, stack, options, threads)
+            for server in servers[number % len(servers):] + servers[:number % len(servers)]:
+                taken.setdefault(server.name, []).append(measure(server, script, connections, seconds))
+    taken = {server.name: taken[server.name] for server in servers}
     return {
+        "load": options, "threads": threads, "connections": connections,
         "servers": {name: {key: summary([row[key] for row in rows]) for key in FIGURES} for name, rows in taken.items()},
         "ratios": {name: {key: summary([ratio(a[key], b[key]) for a, b in zip(taken["weir"], rows)]) for key in FIGURES}
                    for name, rows in taken.items() if name != "weir"},
@@ -105,7 +109,6 @@ def run_case(servers, script, connections, rounds, seconds):
 
 
 def start(build, stack, options, threads):
-    os.environ["LOAD_RATE"] = subprocess.run([build / "bench/rivals/rate"], stdout=subprocess.PIPE, text=True, check=True).stdout
     servers = []
     for name, program in SERVERS.items():
         if (build / program).exists():
@@ -129,14 +132,13 @@ def run_all(args, script):
     results["servers"], results["cases"] = {}, []
     if "buildtype=release" not in results["build"]["options"]:
         print("warning: not a release build: these figures say little", file=sys.stderr)
+    with contextlib.ExitStack() as stack:
+        servers = start(args.build, stack, *LOADS[0])
+        results["servers"] = {server.name: server.runs_on or f"weir {results['build']['weir']}" for server in servers}
     for options, threads in LOADS:
-        with contextlib.ExitStack() as stack:
-            servers = start(args.build, stack, options, threads)
-            results["servers"] = {server.name: server.runs_on or f"weir {results['build']['weir']}" for server in servers}
-            for connections in FEW.get(" ".join(options), (8, 64)) if args.quick else CONNECTIONS:
-                case = run_case(servers, script, connections, rounds, seconds)
-                results["cases"].append({"load": options, "threads": threads, "connections": connections, **case})
-                show(results["cases"][-1])
+        for connections in FEW.get(" ".join(options), (8, 64)) if args.quick else CONNECTIONS:
+            results["cases"].append(run_case(args.build, script, (options, threads, connections), rounds, seconds))
+            show(results["cases"][-1])
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")
 
@@ -149,6 +151,8 @@ def main():
     parser.add_argument("build", type=pathlib.Path, metavar="BUILD_DIR")
     args = parser.parse_args()
     try:
+        os.environ["LOAD_RATE"] = subprocess.run([args.build / "bench/rivals/rate"], stdout=subprocess.PIPE, text=True,
+                                                 check=True).stdout
         if args.check:
             for options, threads in LOADS:
                 with contextlib.ExitStack() as stack:
