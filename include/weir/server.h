@@ -208,7 +208,8 @@ WEIR_PUBLIC void weir_server_destroy(struct weir_server *server);
  * Reads what has come.
  *   buffer  where it goes
  *   size    of the buffer, in bytes; at least 1
- * Returns how many bytes; 0 when the peer has ended: then the connection is finished after the turn.
+ * Returns how many bytes; 0 when the peer has ended: then the connection is finished after the turn. What is sent until then still
+ * goes out, and nothing later; so a server that goes on after a half-close, as a proxy, is one for <weir/crew.h>.
  * Errors: -EINVAL; -EAGAIN no more now; -ESHUTDOWN it was finished or cut; or that of the socket or the transport, by which the
  * connection ends after the turn. Threads: the turn's alone.
  */
