@@ -132,9 +132,10 @@ static void stepped(struct point *point, const struct call *call, unsigned threa
         struct call calls[PAIR];
         uint64_t code = 0;
 
-        if (call->kind == KIND_NEXT && call->result)
+        if (call->kind == KIND_NEXT && call->result) {
                 code = 0x40 | call->event.token;
-        else
+                point->taken[thread] = call->event.registration;
+        } else
                 code = call->result < 0 ? 0x80u | (unsigned)-call->result : (unsigned)call->result;
         point->outcome |= code << shift;
         if (++point->part[thread] ==
@@ -185,7 +186,7 @@ static int by_value(const void *a, const void *b) {
 unsigned allowed_outcomes(const struct program *which, const struct sequential *begin, const uint64_t **ret_outcomes) {
         struct model_registration *reg;
         struct point point;
-        unsigned tokens = 2;
+        unsigned tokens = 2, thread = 0;
 
         programs++;
         outcomes_count = 0;
@@ -196,11 +197,17 @@ unsigned allowed_outcomes(const struct program *which, const struct sequential *
         point.state.model.sides[0].wakers[0].token = 1;
         /* The token that stands is that of the last call which gave one. */
         reg = &point.state.model.sides[0].registrations[0];
-        for (const char *letter = which->beginning->letters; *letter; letter++)
+        for (const char *letter = which->beginning->letters; *letter; letter++) {
                 tokens += strchr("RHEPT", *letter) != NULL;
+                if (*letter == '1')
+                        thread = 1;
+                else if (*letter == 'N')
+                        point.taken[thread] = reg->begun;
+        }
         if (reg->registered)
                 reg->token = tokens - 1;
         reg->name = 0; /* the library's */
+        allowed_name(&point.state);
         step(&point);
         qsort(outcomes, outcomes_count, sizeof(*outcomes), by_value);
         *ret_outcomes = outcomes;

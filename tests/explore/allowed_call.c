@@ -19,8 +19,6 @@ unsigned allowed_parts(const struct program *program, char letter, unsigned thre
                 calls[i].batch = (uint8_t)thread;
                 calls[i].id = 1 + thread * PLACES + n * PAIR + i;
                 calls[i].interest = EPOLLIN;
-                /* All that is in progress beside it may be. */
-                calls[i].excuses = EXCUSE_DESCRIPTOR | EXCUSE_WAKER | EXCUSE_INTERRUPT | EXCUSE_TAKEN;
         }
         switch (letter) {
         case 'R':
@@ -44,11 +42,18 @@ unsigned allowed_parts(const struct program *program, char letter, unsigned thre
                 calls[0].kind = KIND_REARM;
                 calls[0].interest = letter == 'A' ? WEIR_READABLE : 0;
                 return 1;
+        case 'B':
+                calls[0].kind = KIND_REARM_AFRESH;
+                calls[0].interest = WEIR_READABLE;
+                return 1;
         case 'D':
                 calls[0].kind = KIND_DISARM;
                 return 1;
         case 'U':
                 calls[0].kind = KIND_DEREGISTER;
+                return 1;
+        case 'V':
+                calls[0].kind = KIND_DEREGISTER_IF;
                 return 1;
         case 'C':
                 calls[0].kind = KIND_CLOSE;
@@ -122,29 +127,87 @@ bool allowed_refusal(const struct program *program, unsigned thread) {
         return thread < PAIR && strchr(program->letters[!thread], 'W');
 }
 
+void allowed_name(struct sequential *state) {
+        struct model_registration *reg = &state->model.sides[0].registrations[0];
+
+        if (reg->registered)
+                reg->name = reg->begun;
+}
+
+/* ---------------------------------------------------------------- results */
+
+/* What the calls of another thread let one off: all of them may be in progress beside it. */
+static unsigned excuses_of(const struct program *program, const struct call *call, unsigned thread) {
+        const char *letters = thread < PAIR ? program->letters[!thread] : "";
+        struct call others[PAIR];
+        unsigned excuses = 0;
+
+        for (unsigned n = 0; letters[n]; n++)
+                for (unsigned parts = allowed_parts(program, letters[n], !thread, n, others); parts-- > 0;)
+                        excuses |= sequential_excuses(call, &others[parts]);
+        return excuses;
+}
+
+/* Where a call is about to take effect, of a thread, and what is done then. */
+struct trial {
+        const struct point *point;
+        struct call *call;
+        unsigned thread;
+        void (*function)(struct point *point, const struct call *call, unsigned thread);
+};
+
+static void try(const struct trial *trial) {
+        struct point next = *trial->point;
+
+        trial->call->excuses = (uint8_t)excuses_of(next.program, trial->call, trial->thread);
+        if (sequential_step(&next.state, trial->call, beside(&next.state, trial->thread)))
+                return;
+        allowed_name(&next.state);
+        trial->function(&next, trial->call, trial->thread);
+}
+
+/* An event under each token, and of each registration, that there is or was. */
+static void try_events(const struct trial *trial) {
+        static const uint32_t readiness[] = { EPOLLIN, EPOLLHUP, EPOLLIN | EPOLLHUP };
+        const struct sequential *state = &trial->point->state;
+        uint32_t tokens = 1u << 1, names = 1;
+        struct weir_event *event = &trial->call->event;
+
+        for (unsigned i = 0; i <= FORMERS; i++) {
+                const struct model_registration *reg =
+                        i ? &state->formers[i - 1].registration : &state->model.sides[0].registrations[0];
+
+                if (!reg->registered)
+                        continue;
+                tokens |= 1u << reg->token;
+                names |= 1u << reg->name;
+        }
+        for (event->token = 0; event->token < 32; event->token++)
+                for (event->registration = 0; event->registration < 32; event->registration++)
+                        for (unsigned i = 0; i < sizeof(readiness) / sizeof(*readiness); i++) {
+                                event->readiness = readiness[i];
+                                if (tokens >> event->token & names >> event->registration & 1)
+                                        try(trial);
+                        }
+}
+
 void allowed_each(const struct point *point, struct call *call, unsigned thread,
                   void (*function)(struct point *point, const struct call *call, unsigned thread)) {
         static const int results[] = { 0, 1, -EEXIST, -ENOENT, -EBADF, -EINVAL, -EINTR, -EBUSY };
-        static const uint32_t readiness[] = { EPOLLIN, EPOLLHUP, EPOLLIN | EPOLLHUP };
+        struct trial trial = { point, call, thread, function };
 
+        if (call->kind == KIND_DEREGISTER_IF)
+                call->event.registration = point->taken[thread];
         for (unsigned i = 0; i < sizeof(results) / sizeof(*results); i++) {
-                bool event = call->kind == KIND_NEXT && results[i] == 1;
-
                 if (results[i] == -EBUSY && !allowed_refusal(point->program, thread))
                         continue;
                 if (call->kind == KIND_NEXT && results[i] < 0)
                         break;
-                for (weir_token token = 1; token < (event ? 24u : 2u); token++)
-                        for (unsigned r = 0; r < (event ? 3u : 1u); r++) {
-                                struct point next = *point;
-
-                                call->result = results[i];
-                                call->event.token = event ? token : 0;
-                                call->event.registration = call->event.token > 1; /* not told apart */
-                                call->event.readiness = event ? readiness[r] : 0;
-                                if (!sequential_step(&next.state, call, beside(&next.state, thread)))
-                                        function(&next, call, thread);
-                        }
+                call->result = results[i];
+                if (call->kind == KIND_NEXT && results[i] == 1)
+                        try_events(&trial);
+                else
+                        try(&trial);
                 if (call->kind == KIND_CLEAR || call->kind == KIND_CLOSE || call->kind == KIND_OPEN ||
                     call->kind == KIND_READY || call->kind == KIND_DRAIN || call->kind == KIND_DEFER)
                         break;

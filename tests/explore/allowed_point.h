@@ -12,6 +12,7 @@ struct point {
         const struct program *program;
         struct sequential state;
         uint64_t outcome;
+        uint32_t taken[PAIR]; /* by each thread: which registration its last event was of */
         unsigned char letter[PAIR], part[PAIR]; /* of each thread, what comes next */
         unsigned char stage, round, events;     /* of the main thread */
         bool open;
@@ -30,6 +31,12 @@ enum {
 /* The parts of a letter of a thread, its n-th. Returns how many. */
 unsigned allowed_parts(const struct program *program, char letter, unsigned thread, unsigned n,
                        struct call calls[PAIR]);
+
+/*
+ * Each registration of the state that has no name gets one: which it is, an event says for weir_deregister_if(). The numbers are
+ * the library's own affair; here they count.
+ */
+void allowed_name(struct sequential *state);
 
 /* Whether a wait of the thread may be refused, for another one waits. */
 bool allowed_refusal(const struct program *program, unsigned thread);

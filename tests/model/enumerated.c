@@ -24,6 +24,7 @@
 static PLAIN(int) payloads[TOKENS];
 static struct weir_events *batches[THREADS];
 static struct weir_waker *waker;
+static struct weir_event taken[THREADS]; /* what it has taken last */
 static struct weir_deferred nodes[THREADS][2];
 static _Atomic(unsigned) runs, given;
 static unsigned program;
@@ -38,11 +39,14 @@ static unsigned code_of(int result) {
         return result < 0 ? 0x80u | (unsigned)-result : (unsigned)(result > 0);
 }
 
-static unsigned take(struct weir_events *from) {
+static unsigned take(unsigned thread) {
         struct weir_event event;
 
-        if (!weir_events_next(from, &event))
+        if (!weir_events_next(batches[thread], &event))
                 return 0;
+        taken[thread].token = event.token;
+        taken[thread].readiness = event.readiness;
+        taken[thread].registration = event.registration;
         assert(PLAIN_GET(payloads[event.token]) == (int)event.token);
         return 0x40u | (unsigned)event.token;
 }
@@ -65,14 +69,18 @@ static unsigned call_letter(char letter, unsigned thread, unsigned n, weir_token
                 return code_of(weir_rearm(registry, 0, WEIR_READABLE));
         case 'a':
                 return code_of(weir_rearm(registry, 0, 0));
+        case 'B':
+                return code_of(weir_rearm_afresh(registry, 0, WEIR_READABLE));
         case 'D':
                 return code_of(weir_disarm(registry, 0));
         case 'U':
                 return code_of(weir_deregister(registry, 0));
+        case 'V':
+                return code_of(weir_deregister_if(registry, 0, &taken[thread]));
         case 'W':
                 return code_of(weir_poll_wait(poll, batches[thread], &at_once));
         case 'N':
-                return take(batches[thread]);
+                return take(thread);
         case 'L':
                 weir_events_clear(batches[thread]);
                 return 0;
@@ -130,7 +138,7 @@ static unsigned long long read_rest(void) {
         for (unsigned round = 0; round < 2; ++round) {
                 if (weir_poll_wait(poll, batches[0], &at_once) <= 0)
                         break;
-                for (unsigned n = 0, got; n < 2 && (got = take(batches[0])); ++n) {
+                for (unsigned n = 0, got; n < 2 && (got = take(0)); ++n) {
                         if (got == 0x41)
                                 code |= 0x40;
                         else
@@ -163,6 +171,10 @@ static void set_up(void) {
 
         open_poll();
         found = 0;
+        for (unsigned i = 0; i < THREADS; ++i) {
+                taken[i].token = 0;
+                taken[i].readiness = taken[i].registration = 0;
+        }
         batches[0] = events;
         assert(weir_events_create(MODEL_CAPACITY, &batches[1]) == 0);
         PLAIN_SET(payloads[1], 1);
