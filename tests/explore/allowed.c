@@ -5,6 +5,7 @@
 #include "allowed.h"
 
 #include "allowed_point.h"
+#include "alphabet.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -50,8 +51,8 @@ static bool is_known(const struct point *point) {
 static void end(const struct point *point);
 
 static void ended(struct point *point, const struct call *call, unsigned thread) {
-        unsigned shift = point->stage == READS ? 32 : 40;
-        uint64_t note = point->outcome >> shift & 0xff;
+        unsigned shift = ALLOWED_REST(point->stage == READS ? 0 : point->stage == READS_LATER ? 1 : 2);
+        uint64_t note = point->outcome >> shift & 0x3ff;
 
         (void)thread;
         switch (call->kind) {
@@ -64,10 +65,10 @@ static void ended(struct point *point, const struct call *call, unsigned thread)
         case KIND_NEXT:
                 point->events = call->result ? point->events + 1 : ROUNDS;
                 if (call->result && call->event.token == 1)
-                        note |= 0x40;
+                        note |= allowed_saying(&call->event) * 0x100;
                 else if (call->result)
-                        note |= note & 0x1f ? 0x20 : call->event.token;
-                point->outcome = (point->outcome & ~(UINT64_C(0xff) << shift)) | note << shift;
+                        note |= (note & 0xf ? 0x10 : call->event.token) | allowed_saying(&call->event) * 0x20;
+                point->outcome = (point->outcome & ~(UINT64_C(0x3ff) << shift)) | note << shift;
                 break;
         case KIND_CLEAR:
                 point->round += point->open;
@@ -88,37 +89,62 @@ static void note_outcome(uint64_t outcome) {
         outcomes[outcomes_count++] = outcome;
 }
 
-/* Clears both batches, waits and reads, drains, makes ready, waits and reads. */
+/* The next call of a stage that reads. False: it is over. */
+static bool reads(const struct point *point, struct call *call) {
+        if (point->round == ROUNDS)
+                return false;
+        if (!point->open)
+                call->kind = KIND_FETCH;
+        else if (point->events < ROUNDS)
+                call->kind = KIND_NEXT;
+        return true;
+}
+
+/*
+ * Clears both batches, waits and reads; lets time pass, if there is a deadline, waits and reads; drains, gives a one-shot back,
+ * makes ready, waits and reads.
+ */
 static void end(const struct point *from) {
         struct point point = *from;
         struct call call = { .kind = KIND_CLEAR, .interest = EPOLLIN };
 
         if (is_known(from))
                 return;
+        while ((point.stage == READS || point.stage == READS_LATER || point.stage == READS_AGAIN) &&
+               !reads(&point, &call)) {
+                point.round = 0;
+                point.stage++;
+                if (point.stage == PASSES_TIME && !(point.program->flags & LETTER_SETS))
+                        point.stage = DRAINS;
+        }
         switch (point.stage) {
         case CLEARS_FIRST:
         case CLEARS_SECOND:
                 call.batch = point.stage++ - CLEARS_FIRST;
                 break;
+        case PASSES_TIME:
+                call.kind = KIND_TIME;
+                call.moment = ALPHABET_LATER;
+                point.stage++;
+                break;
+        case DRAINS:
+                call.kind = KIND_DRAIN;
+                call.interest = EPOLLIN | EPOLLHUP;
+                point.stage += point.program->beginning->mode & WEIR_ONESHOT ? 1 : 2;
+                break;
+        case REARMS:
+                call.kind = KIND_REARM;
+                point.stage++;
+                break;
         case MAKES_READY:
                 call.kind = KIND_READY;
                 point.stage++;
                 break;
+        case ENDS:
+                note_outcome(point.outcome);
+                return;
         default:
-                if (point.round < ROUNDS) {
-                        if (!point.open)
-                                call.kind = KIND_FETCH;
-                        else if (point.events < ROUNDS)
-                                call.kind = KIND_NEXT;
-                } else if (point.stage == READS) {
-                        call.kind = KIND_DRAIN;
-                        call.interest = EPOLLIN | EPOLLHUP;
-                        point.round = 0;
-                        point.stage++;
-                } else {
-                        note_outcome(point.outcome);
-                        return;
-                }
+                break;
         }
         allowed_each(&point, &call, MAIN, ended);
 }
@@ -128,15 +154,15 @@ static void end(const struct point *from) {
 static void step(const struct point *point);
 
 static void stepped(struct point *point, const struct call *call, unsigned thread) {
-        unsigned letter = point->letter[thread], shift = 8 * (thread * PAIR + letter);
+        unsigned letter = point->letter[thread], shift = ALLOWED_CALL(thread, letter);
         struct call calls[PAIR];
         uint64_t code = 0;
 
         if (call->kind == KIND_NEXT && call->result) {
-                code = 0x40 | call->event.token;
+                code = 0x80 | allowed_saying(&call->event) << 4 | call->event.token;
                 point->taken[thread] = call->event.registration;
         } else
-                code = call->result < 0 ? 0x80u | (unsigned)-call->result : (unsigned)call->result;
+                code = call->result < 0 ? 0x40u | (unsigned)-call->result : (unsigned)call->result;
         point->outcome |= code << shift;
         if (++point->part[thread] ==
             allowed_parts(point->program, point->program->letters[thread][letter], thread, letter, calls)) {

@@ -4,6 +4,8 @@
 
 #include "allowed.h"
 #include "allowed_point.h"
+#include "alphabet.h"
+#include "model_registration.h"
 
 #include <errno.h>
 #include <string.h>
@@ -78,6 +80,25 @@ unsigned allowed_parts(const struct program *program, char letter, unsigned thre
         case 'F':
                 calls[0].kind = KIND_DEFER;
                 return 1;
+        case 'M':
+        case 'O':
+        case 'o':
+                calls[0].kind = KIND_SET_DEADLINE;
+                calls[0].moment = letter == 'M' ? ALPHABET_MOMENT : letter == 'O' ? ALPHABET_LATER : WEIR_NEVER;
+                return 1;
+        case 'Q':
+                calls[0].kind = KIND_SET_WAKER_DEADLINE;
+                calls[0].moment = ALPHABET_MOMENT;
+                return 1;
+        case 'G':
+                calls[0].kind = KIND_TRIGGER;
+                return 1;
+        case 'J':
+                calls[0].kind = KIND_TRIGGER_ALL;
+                return 1;
+        case 't':
+                calls[0].kind = KIND_TIME;
+                return 1;
         case 'r':
         case 'h':
                 calls[0].kind = KIND_READY;
@@ -127,6 +148,11 @@ bool allowed_refusal(const struct program *program, unsigned thread) {
         return thread < PAIR && strchr(program->letters[!thread], 'W');
 }
 
+unsigned allowed_saying(const struct weir_event *event) {
+        return (event->readiness & (EPOLLIN | EPOLLHUP) ? 1u : 0) | (event->readiness & TIMEOUT ? 2u : 0) |
+               (event->readiness & TRIGGERED ? 4u : 0);
+}
+
 void allowed_name(struct sequential *state) {
         struct model_registration *reg = &state->model.sides[0].registrations[0];
 
@@ -168,7 +194,8 @@ static void try(const struct trial *trial) {
 
 /* An event under each token, and of each registration, that there is or was. */
 static void try_events(const struct trial *trial) {
-        static const uint32_t readiness[] = { EPOLLIN, EPOLLHUP, EPOLLIN | EPOLLHUP };
+        static const uint32_t parts[] = { EPOLLIN, EPOLLHUP, TIMEOUT, TRIGGERED };
+        unsigned sayings = trial->point->program->flags & LETTER_OWN ? 16 : 4;
         const struct sequential *state = &trial->point->state;
         uint32_t tokens = 1u << 1, names = 1;
         struct weir_event *event = &trial->call->event;
@@ -182,13 +209,15 @@ static void try_events(const struct trial *trial) {
                 tokens |= 1u << reg->token;
                 names |= 1u << reg->name;
         }
-        for (event->token = 0; event->token < 32; event->token++)
-                for (event->registration = 0; event->registration < 32; event->registration++)
-                        for (unsigned i = 0; i < sizeof(readiness) / sizeof(*readiness); i++) {
-                                event->readiness = readiness[i];
+        for (unsigned saying = 1; saying < sayings; saying++) {
+                event->readiness = 0;
+                for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+                        event->readiness |= saying >> i & 1 ? parts[i] : 0;
+                for (event->token = 0; event->token < 32; event->token++)
+                        for (event->registration = 0; event->registration < 32; event->registration++)
                                 if (tokens >> event->token & names >> event->registration & 1)
                                         try(trial);
-                        }
+        }
 }
 
 void allowed_each(const struct point *point, struct call *call, unsigned thread,
@@ -198,6 +227,8 @@ void allowed_each(const struct point *point, struct call *call, unsigned thread,
 
         if (call->kind == KIND_DEREGISTER_IF)
                 call->event.registration = point->taken[thread];
+        if (call->kind == KIND_TIME && thread < PAIR)
+                call->moment = point->state.model.now + KERNEL_HOUR;
         for (unsigned i = 0; i < sizeof(results) / sizeof(*results); i++) {
                 if (results[i] == -EBUSY && !allowed_refusal(point->program, thread))
                         continue;
@@ -209,7 +240,8 @@ void allowed_each(const struct point *point, struct call *call, unsigned thread,
                 else
                         try(&trial);
                 if (call->kind == KIND_CLEAR || call->kind == KIND_CLOSE || call->kind == KIND_OPEN ||
-                    call->kind == KIND_READY || call->kind == KIND_DRAIN || call->kind == KIND_DEFER)
+                    call->kind == KIND_READY || call->kind == KIND_DRAIN || call->kind == KIND_DEFER ||
+                    call->kind == KIND_TIME)
                         break;
         }
 }

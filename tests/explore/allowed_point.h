@@ -12,7 +12,7 @@ struct point {
         const struct program *program;
         struct sequential state;
         uint64_t outcome;
-        uint32_t taken[PAIR]; /* by each thread: which registration its last event was of */
+        uint32_t taken[PAIR];                   /* which registration the last event of each thread was of */
         unsigned char letter[PAIR], part[PAIR]; /* of each thread, what comes next */
         unsigned char stage, round, events;     /* of the main thread */
         bool open;
@@ -24,13 +24,21 @@ enum {
         CLEARS_FIRST,
         CLEARS_SECOND,
         READS,
+        PASSES_TIME,
+        READS_LATER,
+        DRAINS,
+        REARMS,
         MAKES_READY,
         READS_AGAIN,
+        ENDS,
 };
 
 /* The parts of a letter of a thread, its n-th. Returns how many. */
 unsigned allowed_parts(const struct program *program, char letter, unsigned thread, unsigned n,
                        struct call calls[PAIR]);
+
+/* What an event says, in three bits. */
+unsigned allowed_saying(const struct weir_event *event);
 
 /*
  * Each registration of the state that has no name gets one: which it is, an event says for weir_deregister_if(). The numbers are

@@ -12,7 +12,8 @@
 #include "library.h"
 
 #define THREADS 2
-#define TOKENS  24
+#define TOKENS  16
+#define HOUR    INT64_C(3600000000000) /* time passes in such steps, of which the first ends with the first moment */
 
 /* Another checker may want to see plain memory, too: relacy/. */
 #ifndef PLAIN
@@ -27,7 +28,7 @@ static struct weir_waker *waker;
 static struct weir_event taken[THREADS]; /* what it has taken last */
 static struct weir_deferred nodes[THREADS][2];
 static _Atomic(unsigned) runs, given;
-static unsigned program;
+static unsigned program, found_of;
 static unsigned long long codes[THREADS], outcome, found; /* the checker shows what was written */
 
 static void ran(struct weir_deferred *node) {
@@ -36,11 +37,13 @@ static void ran(struct weir_deferred *node) {
 }
 
 static unsigned code_of(int result) {
-        return result < 0 ? 0x80u | (unsigned)-result : (unsigned)(result > 0);
+        return result < 0 ? 0x40u | (unsigned)-result : (unsigned)(result > 0);
 }
 
+/* The next event of a thread, as tests/explore/allowed.h writes it, or 0. */
 static unsigned take(unsigned thread) {
         struct weir_event event;
+        unsigned saying;
 
         if (!weir_events_next(batches[thread], &event))
                 return 0;
@@ -48,7 +51,9 @@ static unsigned take(unsigned thread) {
         taken[thread].readiness = event.readiness;
         taken[thread].registration = event.registration;
         assert(PLAIN_GET(payloads[event.token]) == (int)event.token);
-        return 0x40u | (unsigned)event.token;
+        saying = (event.readiness & (EPOLLIN | EPOLLHUP) ? 1u : 0) | (weir_event_is_timeout(&event) ? 2u : 0) |
+                 (weir_event_is_triggered(&event) ? 4u : 0);
+        return 0x80u | saying << 4 | (unsigned)event.token;
 }
 
 /* One letter of a thread. Returns its code. */
@@ -91,6 +96,21 @@ static unsigned call_letter(char letter, unsigned thread, unsigned n, weir_token
         case 'F':
                 atomic_fetch_add_explicit(&given, 1, memory_order_relaxed);
                 weir_defer(registry, &nodes[thread][n], ran);
+                return 0;
+        case 'M':
+                return code_of(weir_set_deadline(registry, 0, HOUR));
+        case 'O':
+                return code_of(weir_set_deadline(registry, 0, 2 * HOUR));
+        case 'o':
+                return code_of(weir_set_deadline(registry, 0, WEIR_NEVER));
+        case 'Q':
+                return code_of(weir_waker_set_deadline(waker, HOUR));
+        case 'G':
+                return code_of(weir_trigger(registry, 0));
+        case 'J':
+                return code_of(weir_trigger_all(registry));
+        case 't':
+                model_add_time(HOUR);
                 return 0;
         case 'C':
                 model_reuse(0, EPOLLIN);
@@ -139,10 +159,12 @@ static unsigned long long read_rest(void) {
                 if (weir_poll_wait(poll, batches[0], &at_once) <= 0)
                         break;
                 for (unsigned n = 0, got; n < 2 && (got = take(0)); ++n) {
-                        if (got == 0x41)
-                                code |= 0x40;
+                        unsigned token = got & 0xf, saying = got >> 4 & 7;
+
+                        if (token == 1)
+                                code |= saying * 0x100;
                         else
-                                code |= code & 0x1f ? 0x20 : got & 0x1f;
+                                code |= (code & 0xf ? 0x10 : token) | saying * 0x20;
                 }
                 weir_events_clear(batches[0]);
         }
@@ -162,6 +184,18 @@ static bool is_allowed(void) {
                 else
                         high = middle;
         }
+        return false;
+}
+
+/* Whether the beginning or the program has one of these letters. */
+static bool has(const char *letters) {
+        const char *all[] = { ENUMERATED_BEGINNING, enumerated_programs[program][0], enumerated_programs[program][1] };
+
+        for (unsigned i = 0; i < 3; ++i)
+                for (const char *letter = all[i]; *letter; ++letter)
+                        for (const char *wanted = letters; *wanted; ++wanted)
+                                if (*letter == *wanted)
+                                        return true;
         return false;
 }
 
@@ -196,10 +230,17 @@ static void tear_down(void) {
         weir_events_clear(batches[0]);
         weir_events_clear(batches[1]);
         outcome |= read_rest() << 32;
+        if (has("MOQ")) {
+                model_pass_time(2 * HOUR);
+                outcome |= read_rest() << 42;
+        }
         model_drain(0);
+        if (ENUMERATED_MODE & WEIR_ONESHOT)
+                (void)weir_rearm(registry, 0, WEIR_READABLE);
         model_ready(0, EPOLLIN);
-        outcome |= read_rest() << 40;
-        found = outcome | (unsigned long long)program << 48;
+        outcome |= read_rest() << 52;
+        found = outcome;
+        found_of = program;
         assert(is_allowed());
         assert(atomic_load_explicit(&runs, memory_order_relaxed) == atomic_load_explicit(&given, memory_order_relaxed));
         weir_waker_destroy(waker);

@@ -23,12 +23,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export explore genmc model family share here root work
 
-[ $# -gt 0 ] || set -- 0 1 2 3 4 5 7 8 9 13 14 15 16 17 18 19 20 21 22 23 24
+[ $# -gt 0 ] || set -- 0 1 2 3 4 5 7 8 9 $(seq 13 24) $(seq 26 36)
 printf '%s\n' "$@" | xargs -P "${JOBS:-$(nproc)}" -L 1 sh -c '
         list=$work/$1.h
         "$explore" -f "$family" -s "$share" -b "$1" -g 0-100000 >"$list"
         sets=
-        [ "$1" != 24 ] || sets=-DMODEL_SETS=2
+        case $1 in 24 | 35) sets=-DMODEL_SETS=2 ;; esac
         said=$(sh "$here/check.sh" "$genmc" "$model" "$here/enumerated.c" -include "$list" $sets -I"$here/include" \
                 -I"$root/lib/reactor" -I"$root/include") || said="$said WRONG"
         sed -n "s|^/\* \(.*\): $family, .*: \([0-9]*\) of \([0-9]*\) programs \*/|$family 1/$share $model \1 \3 \2|p" "$list" |

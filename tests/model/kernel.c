@@ -102,6 +102,10 @@ void model_pass_time(int64_t now) {
                 ;
 }
 
+void model_add_time(int64_t time) {
+        atomic_fetch_add_explicit(&model_time, time, RELAXED);
+}
+
 int64_t model_slept_until(void) {
         return atomic_load_explicit(&model_sleep_ends, RELAXED);
 }

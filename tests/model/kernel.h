@@ -79,6 +79,8 @@ void model_show_entries(bool show);
 /* What the clock says; and it goes on, to that moment at least. */
 void model_set_time(int64_t now);
 void model_pass_time(int64_t now);
+/* Or by that much. */
+void model_add_time(int64_t time);
 
 /* With MODEL_CLOCK_STANDS: until when the wait that ended in its sleep would have slept. */
 int64_t model_slept_until(void);
