@@ -80,6 +80,12 @@ unsigned allowed_parts(const struct program *program, char letter, unsigned thre
         case 'F':
                 calls[0].kind = KIND_DEFER;
                 return 1;
+        case 'Y':
+                calls[0].kind = KIND_ENTER;
+                return 1;
+        case 'y':
+                calls[0].kind = KIND_LEAVE;
+                return 1;
         case 'M':
         case 'O':
         case 'o':
@@ -230,7 +236,7 @@ void allowed_each(const struct point *point, struct call *call, unsigned thread,
         if (call->kind == KIND_TIME && thread < PAIR)
                 call->moment = point->state.model.now + KERNEL_HOUR;
         for (unsigned i = 0; i < sizeof(results) / sizeof(*results); i++) {
-                if (results[i] == -EBUSY && !allowed_refusal(point->program, thread))
+                if (results[i] == -EBUSY && call->kind == KIND_FETCH && !allowed_refusal(point->program, thread))
                         continue;
                 if (call->kind == KIND_NEXT && results[i] < 0)
                         break;
@@ -241,7 +247,7 @@ void allowed_each(const struct point *point, struct call *call, unsigned thread,
                         try(&trial);
                 if (call->kind == KIND_CLEAR || call->kind == KIND_CLOSE || call->kind == KIND_OPEN ||
                     call->kind == KIND_READY || call->kind == KIND_DRAIN || call->kind == KIND_DEFER ||
-                    call->kind == KIND_TIME)
+                    call->kind == KIND_TIME || call->kind == KIND_LEAVE)
                         break;
         }
 }

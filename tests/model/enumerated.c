@@ -4,7 +4,9 @@
  * Programs that tests/explore enumerates: those of a list that `explore -g` writes, and that the compiler includes first. Each is
  * explored in all executions, and each outcome must be one that the sequential model allows, tests/explore/allowed.h. All are
  * in one run of the checker: which program it is is what the main thread reads of a word that another one keeps writing.
- * What a token points to is plain memory, written before the call that gives the token, read when an event brings it (G3).
+ * What a token points to is plain memory, written before the call that gives the token, read when an event brings it (G3). Who
+ * has a batch or is inside a guard follows a link, and what it leads to is there until the end of that: who defers first takes
+ * the link away, if it is there, and the function ends what it led to (G6).
  */
 
 #define MODEL_CAPACITY 2
@@ -27,6 +29,10 @@ static struct weir_events *batches[THREADS];
 static struct weir_waker *waker;
 static struct weir_event taken[THREADS]; /* what it has taken last */
 static struct weir_deferred nodes[THREADS][2];
+static struct weir_guard *guards[THREADS];
+static PLAIN(int) alive;
+static _Atomic(bool) linked;
+static bool has_link, of_batch[THREADS], of_guard[THREADS]; /* followed it there */
 static _Atomic(unsigned) runs, given;
 static unsigned program, found_of;
 static unsigned long long codes[THREADS], outcome, found; /* the checker shows what was written */
@@ -34,6 +40,20 @@ static unsigned long long codes[THREADS], outcome, found; /* the checker shows w
 static void ran(struct weir_deferred *node) {
         (void)node;
         atomic_fetch_add_explicit(&runs, 1, memory_order_relaxed);
+}
+
+static void ends(struct weir_deferred *node) {
+        PLAIN_SET(alive, 0);
+        ran(node);
+}
+
+/* relaxed: who finds it must be waited for, by the library alone */
+static bool follow(void) {
+        return has_link && atomic_load_explicit(&linked, memory_order_relaxed);
+}
+
+static void look_at(const bool *followed) {
+        assert(!*followed || PLAIN_GET(alive) == 1);
 }
 
 static unsigned code_of(int result) {
@@ -54,6 +74,43 @@ static unsigned take(unsigned thread) {
         saying = (event.readiness & (EPOLLIN | EPOLLHUP) ? 1u : 0) | (weir_event_is_timeout(&event) ? 2u : 0) |
                  (weir_event_is_triggered(&event) ? 4u : 0);
         return 0x80u | saying << 4 | (unsigned)event.token;
+}
+
+static void leave_guard(unsigned thread) {
+        look_at(&of_guard[thread]);
+        of_guard[thread] = false;
+        weir_guard_leave(guards[thread]);
+}
+
+static void clear_batch(unsigned thread) {
+        look_at(&of_batch[thread]);
+        of_batch[thread] = false;
+        weir_events_clear(batches[thread]);
+}
+
+static int enter_guard(unsigned thread) {
+        int r = weir_guard_enter(guards[thread]);
+
+        if (r == 0)
+                of_guard[thread] = follow();
+        return r;
+}
+
+static int wait_at_once(unsigned thread) {
+        int r;
+
+        look_at(&of_batch[thread]);
+        r = weir_poll_wait(poll, batches[thread], &at_once);
+        if (r != -EBUSY)
+                of_batch[thread] = r > 0 && follow();
+        return r;
+}
+
+static void defer_end(unsigned thread, unsigned n) {
+        bool found_link = atomic_exchange_explicit(&linked, false, memory_order_relaxed);
+
+        atomic_fetch_add_explicit(&given, 1, memory_order_relaxed);
+        weir_defer(registry, &nodes[thread][n], found_link ? ends : ran);
 }
 
 /* One letter of a thread. Returns its code. */
@@ -83,19 +140,23 @@ static unsigned call_letter(char letter, unsigned thread, unsigned n, weir_token
         case 'V':
                 return code_of(weir_deregister_if(registry, 0, &taken[thread]));
         case 'W':
-                return code_of(weir_poll_wait(poll, batches[thread], &at_once));
+                return code_of(wait_at_once(thread));
         case 'N':
                 return take(thread);
         case 'L':
-                weir_events_clear(batches[thread]);
+                clear_batch(thread);
                 return 0;
         case 'K':
                 return code_of(weir_waker_wake(waker));
         case 'I':
                 return code_of(weir_poll_interrupt(poll));
         case 'F':
-                atomic_fetch_add_explicit(&given, 1, memory_order_relaxed);
-                weir_defer(registry, &nodes[thread][n], ran);
+                defer_end(thread, n);
+                return 0;
+        case 'Y':
+                return code_of(enter_guard(thread));
+        case 'y':
+                leave_guard(thread);
                 return 0;
         case 'M':
                 return code_of(weir_set_deadline(registry, 0, HOUR));
@@ -211,6 +272,17 @@ static void set_up(void) {
         }
         batches[0] = events;
         assert(weir_events_create(MODEL_CAPACITY, &batches[1]) == 0);
+        has_link = has("F");
+        if (has_link) {
+                PLAIN_SET(alive, 1);
+                atomic_store_explicit(&linked, true, memory_order_relaxed);
+        }
+        for (unsigned i = 0; i < THREADS; ++i) {
+                of_batch[i] = of_guard[i] = false;
+                guards[i] = NULL;
+                if (has("Y"))
+                        open_guard(&guards[i]);
+        }
         PLAIN_SET(payloads[1], 1);
         assert(weir_waker_create(registry, 1, &waker) == 0);
         for (const char *letter = ENUMERATED_BEGINNING; *letter; ++letter) {
@@ -227,8 +299,8 @@ static void set_up(void) {
 static void tear_down(void) {
         outcome = codes[0] | codes[1] << 16;
 
-        weir_events_clear(batches[0]);
-        weir_events_clear(batches[1]);
+        for (unsigned i = 0; i < THREADS; ++i)
+                clear_batch(i);
         outcome |= read_rest() << 32;
         if (has("MOQ")) {
                 model_pass_time(2 * HOUR);
@@ -242,6 +314,10 @@ static void tear_down(void) {
         found = outcome;
         found_of = program;
         assert(is_allowed());
+        for (unsigned i = 0; i < THREADS; ++i) {
+                leave_guard(i);
+                weir_guard_destroy(guards[i]);
+        }
         assert(atomic_load_explicit(&runs, memory_order_relaxed) == atomic_load_explicit(&given, memory_order_relaxed));
         weir_waker_destroy(waker);
         weir_events_destroy(batches[1]);

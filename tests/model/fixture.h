@@ -21,6 +21,11 @@ static inline void open_poll(void) {
         assert(weir_events_create(MODEL_CAPACITY, &events) == 0);
 }
 
+static inline void open_guard(struct weir_guard **ret_guard) {
+        model_expect_guard();
+        assert(weir_guard_create(registry, ret_guard) == 0);
+}
+
 /* Looks first whether a waiter was left to sleep, which may be only if may_sleep says so. */
 static inline void end_wait(bool may_sleep) {
         model_check_sleep(poll, may_sleep);

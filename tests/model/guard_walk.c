@@ -18,7 +18,7 @@ static void set_up(void) {
         atomic_store_explicit(&freed, 0, memory_order_relaxed);
         payload->value = 7;
         open_poll();
-        assert(weir_guard_create(registry, &guard) == 0);
+        open_guard(&guard);
         /* relaxed: the threads are made after it */
         atomic_store_explicit(&linked, payload, memory_order_relaxed);
 }

@@ -51,6 +51,7 @@ static _Atomic(int64_t) model_sleep_ends;
 /* What a scenario sets, before its threads begin or between two calls of one thread alone. */
 static bool model_hidden;
 static unsigned model_full = NO_SET; /* the set that nothing can be added to, or NO_SET */
+static bool model_guard_next;
 
 /* relaxed, here and below: see kernel.h */
 #define RELAXED memory_order_relaxed
@@ -81,6 +82,11 @@ void model_kernel_reset(void) {
         atomic_store_explicit(&model_sleep_ends, WEIR_FOREVER, RELAXED);
         model_hidden = false;
         model_full = NO_SET;
+        model_guard_next = false;
+}
+
+void model_expect_guard(void) {
+        model_guard_next = true;
 }
 
 void model_fill_set(unsigned set) {
@@ -619,6 +625,7 @@ static void *zeroed_events(size_t size) {
         events->batch.newer = events->batch.older = NULL;
         events->batch.deferred.first = events->batch.deferred.last = NULL;
         events->batch.number = 0;
+        events->batch.kept = false;
         atomic_init(&events->batch.owner, 0);
         events->counts.events = events->counts.stale = 0;
         events->counts.wakes = events->counts.requeued = 0;
@@ -633,6 +640,18 @@ static void *zeroed_waker(void) {
         waker->slot = NULL;
         waker->index = 0;
         return waker;
+}
+
+static void *zeroed_guard(void) {
+        struct weir_guard *guard = malloc(sizeof *guard);
+
+        guard->core = NULL;
+        guard->batch.newer = guard->batch.older = NULL;
+        guard->batch.deferred.first = guard->batch.deferred.last = NULL;
+        guard->batch.number = 0;
+        guard->batch.kept = false;
+        atomic_init(&guard->batch.owner, 0);
+        return guard;
 }
 
 static void *zeroed_slots(size_t count) {
@@ -663,6 +682,11 @@ static void *zeroed_deadlines(size_t count) {
 }
 
 void *weir_sys_alloc(size_t size) {
+        if (model_guard_next) {
+                model_guard_next = false;
+                assert(size == sizeof(struct weir_guard));
+                return zeroed_guard();
+        }
         if (size == 2 * sizeof(struct weir_deadline))
                 return zeroed_deadlines(2);
         if (size == sizeof(struct weir_poll))

@@ -97,6 +97,9 @@ void model_check_sleep(struct weir_poll *poll, bool may_sleep);
 /* Whether one ended in its sleep. */
 bool model_slept(void);
 
+/* What is allocated next is a guard, which is as large as two slots. */
+void model_expect_guard(void);
+
 /* Whether the core was freed, which is asserted to have happened once at most. */
 bool model_core_is_freed(void);
 
