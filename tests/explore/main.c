@@ -9,6 +9,7 @@
  *   -b BEGINNING  its number in program.c; all without it
  *   -s SHARE      one in so many programs, drawn by seed; 1 without it. If that is not 1, one in eight times as many of those
  *                 with deadlines, triggers or time, of which there are many more
+ *   -o SHARE      one in so many of those instead
  *   -r SEED       1 without it
  *   -p COUNT      preemptions at most; 2 without it
  *   -x            ends with the first that is wrong
@@ -40,7 +41,7 @@ static const struct family {
         { "3x1", { 1, 1, 1 }, false }, { "3x2", { 2, 2, 2 }, true },
 };
 
-static unsigned preemptions = 2, share = 1;
+static unsigned preemptions = 2, share = 1, own_share; /* 0: OWN_SHARE times the other, if that is not 1 */
 static uint64_t seed = 1, told;
 static bool first_only;
 static struct { uint64_t programs, explored, interleavings, outcomes, left_out, wrong; } counts;
@@ -52,9 +53,9 @@ static uint64_t draw(uint64_t n) {
 }
 
 static bool is_drawn(const struct program *program) {
-        uint64_t times = share > 1 && program->flags & LETTER_OWN ? OWN_SHARE : 1;
+        uint64_t own = own_share ? own_share : share > 1 ? share * OWN_SHARE : 1;
 
-        return draw(counts.programs++) % (share * times) == 0;
+        return draw(counts.programs++) % (program->flags & LETTER_OWN ? own : share) == 0;
 }
 
 /* ---------------------------------------------------------------- for the model checker */
@@ -161,13 +162,15 @@ int main(int argc, char **argv) {
         int only = -1, option;
         bool well = true;
 
-        while ((option = getopt(argc, argv, "f:b:s:r:p:g:x")) != -1) {
+        while ((option = getopt(argc, argv, "f:b:s:o:r:p:g:x")) != -1) {
                 if (option == 'f')
                         family = optarg;
                 else if (option == 'b')
                         only = atoi(optarg);
                 else if (option == 's')
                         share = (unsigned)strtoul(optarg, NULL, 0);
+                else if (option == 'o')
+                        own_share = (unsigned)strtoul(optarg, NULL, 0);
                 else if (option == 'r')
                         seed = strtoull(optarg, NULL, 0);
                 else if (option == 'p')

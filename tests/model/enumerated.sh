@@ -7,8 +7,8 @@
 #
 #   enumerated.sh EXPLORE GENMC MODEL FAMILY SHARE [BEGINNING...]
 #
-# MODEL is rc11 or imm; one of so many programs of the family is drawn, by seed. Fails if something is wrong. programs.txt is
-# what came of it.
+# MODEL is rc11 or imm; one of so many programs of the family is drawn, by seed; of those with deadlines, triggers or time one of so
+# many as OWN says, if it is set. Fails if something is wrong. programs.txt is what came of it.
 set -eu
 
 explore=$1
@@ -21,12 +21,13 @@ here=$(dirname "$0")
 root=$here/../..
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export explore genmc model family share here root work
+own=${OWN:+-o $OWN}
+export own explore genmc model family share here root work
 
 [ $# -gt 0 ] || set -- 0 1 2 3 4 5 7 8 9 $(seq 13 24) $(seq 26 36)
 printf '%s\n' "$@" | xargs -P "${JOBS:-$(nproc)}" -L 1 sh -c '
         list=$work/$1.h
-        "$explore" -f "$family" -s "$share" -b "$1" -g 0-100000 >"$list"
+        "$explore" -f "$family" -s "$share" $own -b "$1" -g 0-100000 >"$list"
         sets=
         case $1 in 24 | 35) sets=-DMODEL_SETS=2 ;; esac
         said=$(sh "$here/check.sh" "$genmc" "$model" "$here/enumerated.c" -include "$list" $sets -I"$here/include" \
