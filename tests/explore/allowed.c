@@ -130,6 +130,12 @@ static void end(const struct point *from) {
         case DRAINS:
                 call.kind = KIND_DRAIN;
                 call.interest = EPOLLIN | EPOLLHUP;
+                point.stage++;
+                break;
+        case DRAINS_DUPLICATE:
+                call.kind = KIND_DRAIN;
+                call.number = 1;
+                call.interest = EPOLLIN | EPOLLHUP;
                 point.stage += point.program->beginning->mode & WEIR_ONESHOT ? 1 : 2;
                 break;
         case REARMS:

@@ -27,6 +27,7 @@ enum {
         PASSES_TIME,
         READS_LATER,
         DRAINS,
+        DRAINS_DUPLICATE,
         REARMS,
         MAKES_READY,
         READS_AGAIN,

@@ -7,6 +7,9 @@
  * What a token points to is plain memory, written before the call that gives the token, read when an event brings it (G3). Who
  * has a batch or is inside a guard follows a link, and what it leads to is there until the end of that: who defers first takes
  * the link away, if it is there, and the function ends what it led to (G6).
+ *
+ * Where a program begins with a ghost, there is a duplicate of file 0 all the time, and number 0 leads to that or to file 1. Each
+ * close of number 0 puts another file 1 there.
  */
 
 #define MODEL_CAPACITY 2
@@ -113,6 +116,24 @@ static void defer_end(unsigned thread, unsigned n) {
         weir_defer(registry, &nodes[thread][n], found_link ? ends : ran);
 }
 
+/* ---------------------------------------------------------------- letters */
+
+static void reuse(void) {
+#if MODEL_BEHIND > 1
+        model_renew(0, 1, EPOLLIN);
+        model_lead(0, 1);
+#else
+        model_reuse(0, EPOLLIN);
+#endif
+}
+
+static void put_back(void) {
+#if MODEL_BEHIND > 1
+        model_lead(0, 0);
+        model_forget(0, 1);
+#endif
+}
+
 /* One letter of a thread. Returns its code. */
 static unsigned call_letter(char letter, unsigned thread, unsigned n, weir_token token) {
         PLAIN_SET(payloads[token], (int)token);
@@ -174,17 +195,25 @@ static unsigned call_letter(char letter, unsigned thread, unsigned n, weir_token
                 model_add_time(HOUR);
                 return 0;
         case 'C':
-                model_reuse(0, EPOLLIN);
+                reuse();
                 return 0;
-        case 'r':
+        case 'b':
+                put_back();
+                return 0;
+        case 'u':
+                return 0;
+        case 'g':
                 model_ready(0, EPOLLIN);
                 return 0;
+        case 'r':
+                model_ready_behind(0, model_file(0), EPOLLIN);
+                return 0;
         case 'h':
-                model_ready(0, EPOLLIN | EPOLLHUP);
+                model_ready_behind(0, model_file(0), EPOLLIN | EPOLLHUP);
                 return 0;
         case 'd':
         case 'q':
-                model_drain(0);
+                model_drain_behind(0, model_file(0));
                 return 0;
         default:
                 assert(weir_poll_fd(poll) >= 0); /* n */
@@ -306,10 +335,11 @@ static void tear_down(void) {
                 model_pass_time(2 * HOUR);
                 outcome |= read_rest() << 42;
         }
-        model_drain(0);
+        for (unsigned file = 0; file < MODEL_BEHIND; ++file)
+                model_drain_behind(0, file);
         if (ENUMERATED_MODE & WEIR_ONESHOT)
                 (void)weir_rearm(registry, 0, WEIR_READABLE);
-        model_ready(0, EPOLLIN);
+        model_ready_behind(0, model_file(0), EPOLLIN);
         outcome |= read_rest() << 52;
         found = outcome;
         found_of = program;

@@ -118,7 +118,7 @@ int64_t model_slept_until(void) {
 
 /* ---------------------------------------------------------------- files */
 
-static unsigned file_at(int fd) {
+unsigned model_file(int fd) {
 #if MODEL_BEHIND > 1
         return atomic_load_explicit(&model_file_at[fd], RELAXED);
 #else
@@ -136,17 +136,25 @@ void model_ready(int fd, uint32_t events) {
         model_ready_behind(fd, 0, events);
 }
 
-uint32_t model_drain(int fd) {
+uint32_t model_drain_behind(int fd, unsigned file) {
         uint64_t item = 0;
 
         for (unsigned set = 0; set < MODEL_SETS; ++set)
-                item |= atomic_fetch_and_explicit(&model_items[set][fd][0], ~ITEM_READY, RELAXED);
+                item |= atomic_fetch_and_explicit(&model_items[set][fd][file], ~ITEM_READY, RELAXED);
         return (uint32_t)(item & ITEM_READY);
 }
 
-void model_reuse(int fd, uint32_t events) {
+uint32_t model_drain(int fd) {
+        return model_drain_behind(fd, 0);
+}
+
+void model_renew(int fd, unsigned file, uint32_t events) {
         for (unsigned set = 0; set < MODEL_SETS; ++set)
-                atomic_exchange_explicit(&model_items[set][fd][0], events, RELAXED);
+                atomic_exchange_explicit(&model_items[set][fd][file], events, RELAXED);
+}
+
+void model_reuse(int fd, uint32_t events) {
+        model_renew(fd, 0, events);
 }
 
 #if MODEL_BEHIND > 1
@@ -219,7 +227,7 @@ int weir_sys_epoll_ctl(int number, int op, int fd, uint32_t events, uint64_t dat
                 return watch_set(op, fd);
         if (fd == EVENTFD || fd == TIMER)
                 return 0;
-        item = &model_items[set][fd][file_at(fd)];
+        item = &model_items[set][fd][model_file(fd)];
         old = atomic_load_explicit(item, RELAXED);
         do {
                 if (op == EPOLL_CTL_ADD && old & ITEM_PRESENT)

@@ -60,12 +60,19 @@ void model_ready_behind(int fd, unsigned file, uint32_t events);
 
 /* The file is read until it would block. Returns what it was ready for. */
 uint32_t model_drain(int fd);
+uint32_t model_drain_behind(int fd, unsigned file);
+
+/* The file that the number leads to. */
+unsigned model_file(int fd);
 
 /* The number is closed, which takes it out of every set, and is a file that is ready for events at once. */
 void model_reuse(int fd, uint32_t events);
 
 /* The number is closed, and leads to another file, while a duplicate of the one that it led to keeps that one's items alive. */
 void model_lead(int fd, unsigned file);
+
+/* A file that the number does not lead to is another one, which is in no set, and ready for events at once. */
+void model_renew(int fd, unsigned file, uint32_t events);
 
 /* The last duplicate of a file that the number does not lead to is closed, which takes it out of every set. */
 void model_forget(int fd, unsigned file);
