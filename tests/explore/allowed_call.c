@@ -139,6 +139,10 @@ bool allowed_knows(const struct program *program) {
                 /* The kernel alone orders a close and a call that registers, and that of the checker gives no order. */
                 if (strchr(letters, 'C') && strpbrk(program->letters[!i], "RHEP"))
                         return false;
+                /* Nor does it order what is silenced before it becomes ready, or its time comes: a wait may see but the latter. */
+                if (letters[0] && strchr("DaN", letters[0]) && letters[1] && strchr("rht", letters[1]) &&
+                    strchr(program->letters[!i], 'W'))
+                        return false;
                 /* The same of a file that comes back, and all that asks the kernel. */
                 if (strchr(letters, 'b') && strpbrk(program->letters[!i], "RHEPTAaBDUV"))
                         return false;
