@@ -26,7 +26,7 @@
  *            millisecond where a call turns out to be far longer than calls were before.
  *   Order    No event begins after more than 64 for each thread that became ready later.
  *   Idle     A crew that has nothing to do makes no system call. While calls run, or ran a few milliseconds ago, and none has
- *            begun for a millisecond, a thread that sleeps looks whether one is held up; up to 1,000 times a second.
+ *            begun for half a millisecond, a thread that sleeps looks whether one is held up; up to 1,000 times a second.
  *   Stop     is for good. Each thread finishes the call it is in, or at most one event that it had taken already; what was not
  *            begun stays with the poll, for a plain wait or another crew.
  */

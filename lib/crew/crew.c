@@ -99,9 +99,10 @@ int weir_crew_create(struct weir_poll *poll, weir_crew_fn *fn, void *data, struc
         crew->data = data;
         weir_pace_init(&crew->pace);
         crew->words = weir_seam_page(sizeof *crew->words, &crew->pid);
-        r = weir_seam_post_open(&crew->post);
+        crew->post = (struct weir_seam_post){ -1, -1, -1 };
+        r = crew->words ? set_going(crew, poll) : -ENOMEM;
         if (r == 0)
-                r = crew->words ? set_going(crew, poll) : -ENOMEM;
+                r = weir_seam_post_open(&crew->post);
         if (r < 0) {
                 free_crew(crew);
                 return r;
@@ -222,7 +223,7 @@ static int let_in(struct weir_crew *crew, struct weir_member **ret_member) {
         member->used = true;
         member->loaded = false;
         member->begun = 0;
-        member->worked = 0;
+        member->usage.work = 0;
         count_thread(crew, 1);
         *ret_member = member;
         return 0;

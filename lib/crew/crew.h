@@ -52,12 +52,11 @@ struct weir_member {
         pthread_t thread; /* if it is used or made */
 
         /* Its own. */
-        bool loaded;    /* counted among those with a bag, turn.h */
-        unsigned limit; /* of its events object */
-        unsigned begun; /* events of its last batch, that are not noted yet; 0 is none */
-        int64_t time;   /* that these took */
-        int64_t work;   /* processor time of the thread for them, and since the batch before */
-        int64_t worked; /* by the thread, until their end; 0 is unknown */
+        bool loaded;                  /* counted among those with a bag, turn.h */
+        unsigned limit;               /* of its events object */
+        unsigned begun;               /* events of its last batch, that are not noted yet; 0 is none */
+        int64_t time;                 /* that these took, as weir_pace_note() wants it */
+        struct weir_seam_usage usage; /* of the thread, when it last ended a batch or a sleep; work is 0: unknown */
 
         /* Its own and who robs it. */
         _Alignas(CREW_LINE) struct weir_bag bag;

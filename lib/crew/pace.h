@@ -6,8 +6,8 @@
  * when it got as many.
  *
  * What an event takes is the mean of the last hundred or so, with the rare long ones in it: where one in a hundred takes 5 ms,
- * that is what a thread risks with each. That is time of a processor: a thread that loses its own to others now and then has no
- * long events, though they pass slowly. It is time that passes where calls sleep: that counts if it is more for half of the batches.
+ * that is what a thread risks with each. It is the time that passes, for calls may sleep. But a thread that loses its processor to
+ * others has no long events, though they pass slowly: then it is processor time that counts (work.c).
  *
  * Waking a thread costs some 10 us of processors that may have better things to do: a client on the same machine wants one, too.
  * An event of PACE_ALONE pays for that by itself. Of shorter ones more must lie there, as the cube of how much shorter they are:
@@ -15,11 +15,12 @@
  *
  *   an event takes, us       3    6   12   15   20   25   35   50   100
  *   a share                 64   33   16   12    5    2    1    1     1
- *   while nobody sleeps     64   33   16   13   10    8    5    4     2
+ *   while nobody sleeps     64   33   16   13   10    8    2    2     1
  *
  * While nobody sleeps there is nobody to call, and events wait for a thread wherever they lie. Then it asks for as many as it can
  * do within PACE_BATCH, short of what a look-out takes for a surprise (turn.h). For who has the turn may lose its processor to a
- * client, and the others sleep until it has it back; with fewer fetches that happens less often.
+ * client, and the others sleep until it has it back; with fewer fetches that happens less often. Of events that pay for a call
+ * it is half of that: somebody may sleep by the time when they come.
  */
 
 #include <stdbool.h>
@@ -31,50 +32,35 @@
 #define PACE_LONGEST INT64_C(10000000) /* ns for which a batch counts at most */
 
 struct weir_pace {
-        int64_t work; /* ns of a processor that an event takes, the mean, times PACE_MAX */
-        int64_t time; /* ns that pass for an event of a batch, about the median */
+        int64_t mean; /* ns that an event takes, times PACE_MAX */
 };
 
 /* What is supposed before anything is known. */
 static inline void weir_pace_init(struct weir_pace *pace) {
-        pace->time = PACE_ALONE * 2 / 3;
-        pace->work = pace->time * PACE_MAX;
+        pace->mean = PACE_ALONE * 2 / 3 * PACE_MAX;
 }
 
-static inline int64_t weir_pace_bounded(int64_t time) {
-        return time < 0 ? 0 : time < PACE_LONGEST ? time : PACE_LONGEST;
+/* Notes that a batch of count events, no more than PACE_MAX, took so long. */
+static inline void weir_pace_note(struct weir_pace *pace, int64_t time, unsigned count) {
+        if (time < PACE_LONGEST)
+                time = time < 0 ? 0 : time;
+        else
+                time = PACE_LONGEST;
+        pace->mean += time - pace->mean / PACE_MAX * count;
 }
 
-/* Notes that a batch of count events, no more than PACE_MAX, took so long, and so much of a processor. */
-static inline void weir_pace_note(struct weir_pace *pace, int64_t time, int64_t work, unsigned count) {
-        int64_t step = pace->time / 8 + 1;
-
-        pace->work += weir_pace_bounded(work) - pace->work / PACE_MAX * count;
-        if (weir_pace_bounded(time) > pace->time * count)
-                pace->time += step;
-        else if (pace->time >= step)
-                pace->time -= step;
-}
-
-/* ns that an event takes. */
-static inline int64_t weir_pace_event(const struct weir_pace *pace) {
-        int64_t work = pace->work / PACE_MAX;
-
-        return work > pace->time ? work : pace->time;
-}
-
-/* How many events can be done within PACE_BATCH: those to fetch while nobody sleeps. */
+/* How many events to fetch while nobody sleeps. */
 static inline unsigned weir_pace_batch(const struct weir_pace *pace) {
-        int64_t event = weir_pace_event(pace);
+        int64_t event = pace->mean / PACE_MAX, batch = event < PACE_ALONE ? PACE_BATCH : PACE_BATCH / 2;
 
-        if (event < PACE_BATCH / PACE_MAX)
+        if (event < batch / PACE_MAX)
                 return PACE_MAX;
-        return event < PACE_BATCH ? (unsigned)(PACE_BATCH / event) : 1;
+        return event < batch ? (unsigned)(batch / event) : 1;
 }
 
 /* A share of events. */
 static inline unsigned weir_pace_share(const struct weir_pace *pace) {
-        int64_t event = weir_pace_event(pace), share;
+        int64_t event = pace->mean / PACE_MAX, share;
         unsigned batch = weir_pace_batch(pace);
 
         if (event >= PACE_ALONE)

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -40,19 +41,22 @@ struct crew_timespec {
         int64_t nanoseconds;
 };
 
-static int64_t crew_clock(clockid_t clock) {
+int64_t weir_seam_now(void) {
         struct timespec ts;
 
-        clock_gettime(clock, &ts);
+        clock_gettime(CLOCK_MONOTONIC, &ts);
         return ts.tv_sec * CREW_NS_PER_S + ts.tv_nsec;
 }
 
-int64_t weir_seam_now(void) {
-        return crew_clock(CLOCK_MONOTONIC);
-}
+struct weir_seam_usage weir_seam_usage(void) {
+        struct rusage usage;
 
-int64_t weir_seam_worked(void) {
-        return crew_clock(CLOCK_THREAD_CPUTIME_ID);
+        getrusage(RUSAGE_THREAD, &usage);
+        return (struct weir_seam_usage){
+                .work = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * CREW_NS_PER_S +
+                        (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * INT64_C(1000) + 1,
+                .lost = usage.ru_nivcsw,
+        };
 }
 
 void *weir_seam_alloc(size_t size) {
@@ -143,12 +147,13 @@ int weir_seam_post_open(struct weir_seam_post *ret_post) {
 }
 
 void weir_seam_post_close(struct weir_seam_post *post) {
-        int saved = errno, fds[] = { post->set, post->bell, post->timer };
+        int saved = errno, fds[] = { post->set, post->bell, post->timer }, state = weir_seam_forbid_cancel();
 
         for (unsigned i = 0; i < sizeof fds / sizeof *fds; ++i)
                 if (fds[i] >= 0)
                         close(fds[i]);
         *post = (struct weir_seam_post){ -1, -1, -1 };
+        weir_seam_restore_cancel(state);
         errno = saved;
 }
 
@@ -156,7 +161,7 @@ void weir_seam_post_sleep(struct weir_seam_post *post, _Atomic(uint32_t) *word, 
         struct epoll_event event;
         int saved = errno, n;
 
-        /* relaxed: a hint; a ring that came since ends the sleep */
+        /* relaxed: it was changed before the ring, which ends the sleep if it comes later */
         do
                 n = atomic_load_explicit(word, memory_order_relaxed) == expected ? epoll_wait(post->set, &event, 1, -1)
                                                                                  : 0;
@@ -164,11 +169,12 @@ void weir_seam_post_sleep(struct weir_seam_post *post, _Atomic(uint32_t) *word, 
         errno = saved;
 }
 
-/* The count never comes near its limit. */
+/* Directly: libc's is a cancellation point. The count never comes near its limit. */
 void weir_seam_post_ring(struct weir_seam_post *post) {
+        const uint64_t one = 1;
         int saved = errno;
 
-        (void)!eventfd_write(post->bell, 1);
+        syscall(SYS_write, post->bell, &one, sizeof one);
         errno = saved;
 }
 

@@ -3,7 +3,8 @@
 
 /*
  * The seam of the crew to libc and the kernel: a test build makes a call of it fail, and a model checker replaces it. As in the
- * reactor, no ordering is expected of any call here. Every int is 0 or a negative errno; errno itself is left alone.
+ * reactor, no ordering is expected of any call here, but of a ring and the sleep that it ends. Every int is 0 or a negative errno;
+ * errno itself is left alone. None is a cancellation point, but the sleep at the post, which threads of a crew alone come to.
  */
 
 #include <pthread.h>
@@ -18,8 +19,13 @@
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t weir_seam_now(void);
 
-/* CLOCK_THREAD_CPUTIME_ID in nanoseconds. */
-int64_t weir_seam_worked(void);
+/* What a thread has had so far. */
+struct weir_seam_usage {
+        int64_t work; /* ns of a processor; never 0 */
+        long lost;    /* how often that was taken away from it */
+};
+
+struct weir_seam_usage weir_seam_usage(void);
 
 /* Zeroed memory that begins at a cache line, or NULL. */
 void *weir_seam_alloc(size_t size);
@@ -51,7 +57,10 @@ struct weir_seam_post {
 int weir_seam_post_open(struct weir_seam_post *ret_post);
 void weir_seam_post_close(struct weir_seam_post *post);
 
-/* Sleeps while *word is expected, which who rings changes before; may return for no reason. */
+/*
+ * Sleeps while *word is expected, which who rings changes before, until a ring, or the alarm, if that counts; may return for no
+ * reason. What was written before the ring that ends it is seen after it: the locks of the kernel see to it.
+ */
 void weir_seam_post_sleep(struct weir_seam_post *post, _Atomic(uint32_t) *word, uint32_t expected, bool alarm);
 void weir_seam_post_ring(struct weir_seam_post *post);
 void weir_seam_post_set_alarm(struct weir_seam_post *post, int64_t time);

@@ -196,11 +196,12 @@ void weir_turn_put_off(struct weir_crew *crew, const struct weir_member *me, int
                 return;
         weir_turn_look(crew, me, &finding);
         atomic_store_explicit(&crew->words->alarm, now + TURN_ALARM, memory_order_relaxed);
+        WEIR_CREW_YIELD();
         weir_seam_post_set_alarm(&crew->post, now + TURN_ALARM);
 }
 
 /*
- * Sleeps until the alarm or a ring. True: the alarm is due. Another one may put it off at the same time, so that the timer goes off
+ * True: the alarm is due, for which it slept. Else it sleeps until the alarm or a ring. Another one may put it off at the same time, so that the timer goes off
  * before the time that the word says. Then it is set once more, as before each sleep.
  */
 static bool await_alarm(struct weir_crew *crew, struct watch *watch, uint32_t rings) {
@@ -256,7 +257,16 @@ static bool keep_post(struct weir_crew *crew, const struct weir_member *me) {
 
 /* ---------------------------------------------------------------- take and pass */
 
+/* What it took to sleep and to look out is no event's. */
+static bool rested(struct weir_member *me) {
+        if (me->usage.work)
+                me->usage = weir_seam_usage();
+        return true;
+}
+
 bool weir_turn_take(struct weir_crew *crew, struct weir_member *me) {
+        bool slept = false;
+
         for (;;) {
                 uint64_t turn = atomic_load_explicit(&crew->words->turn, memory_order_relaxed), next;
 
@@ -280,11 +290,12 @@ bool weir_turn_take(struct weir_crew *crew, struct weir_member *me) {
                 /* relaxed: a hint */
                 atomic_store_explicit(&me->bag.since, BAG_NOBODY, memory_order_relaxed);
                 if (!(turn & TURN_TAKEN))
-                        return true;
+                        return slept ? rested(me) : true;
                 if (!post_is(turn, TURN_VACANT))
                         sleep_till_called(crew);
                 else if (keep_post(crew, me))
-                        return true;
+                        return rested(me);
+                slept = true;
         }
 }
 

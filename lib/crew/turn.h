@@ -48,8 +48,9 @@
  *
  * A thread that wakes a thousand times a second is dear: where a processor is about to fall asleep, as those of virtual machines,
  * each alarm costs it more than 100 us. So who fetches puts the alarm off, and does first what the look-out would have done, once
- * in half of its period: as long as events are fetched the look-out sleeps. Its alarm goes off when nobody has fetched for a
- * period, and so everybody who is awake may be held up.
+ * in half of its period: as long as events are fetched the look-out sleeps. Its alarm goes off when nobody has fetched for half a
+ * period or more, and so everybody who is awake may be held up. What lies in the poll then, having been given back, is for
+ * somebody else: who fetches before, and may be held up as well, calls.
  *
  * The order in which events begin is bounded by number, too: who has the turn robs a bag when TURN_NEWER events for each
  * thread have been fetched since that was filled. What was taken from a bag is fetched again one by one, so that it does not

@@ -33,7 +33,7 @@ static void fail(struct weir_crew *crew, int error) {
 /* With the turn: for how many events another member is called. */
 static unsigned share_of(struct weir_crew *crew, struct weir_member *me, bool alone) {
         if (me->begun) {
-                weir_pace_note(&crew->pace, me->time, me->work, me->begun);
+                weir_pace_note(&crew->pace, me->time, me->begun);
                 me->begun = 0;
         }
         return alone ? PACE_MAX : weir_pace_share(&crew->pace);
@@ -102,7 +102,9 @@ static int fetch(struct weir_crew *crew, struct weir_member *me) {
         if (!alone)
                 weir_turn_put_off(crew, me, now);
         weir_bag_set(&me->bag, BAG_HELD);
-        return weir_turn_pass(crew, me, count > 1, count >= share || count >= limit) ? (int)count : 0;
+        /* What was given back lies in the poll, for somebody else: this one may be long. */
+        returned = atomic_load_explicit(&words->returned, memory_order_relaxed);
+        return weir_turn_pass(crew, me, count > 1, count >= share || count >= limit || returned) ? (int)count : 0;
 }
 
 /* Calls the function for each event that was fetched, until the end, or until the rest has been taken. Returns how many began. */
@@ -126,19 +128,25 @@ static unsigned handle(struct weir_crew *crew, struct weir_member *me, int count
         return (unsigned)begun;
 }
 
-/* Closes the batch, and notes what it took. */
+/*
+ * Closes the batch, and notes what it took: the time that passed, with the calls that slept; but where the thread lost its
+ * processor meanwhile, how long it had one.
+ */
 static void finish(struct weir_member *me, unsigned begun) {
         /* relaxed: it is its own */
-        int64_t since = atomic_load_explicit(&me->bag.since, memory_order_relaxed), worked = me->worked;
+        int64_t since = atomic_load_explicit(&me->bag.since, memory_order_relaxed);
+        struct weir_seam_usage before = me->usage;
 
         weir_events_clear(me->bag.events);
         weir_bag_set(&me->bag, BAG_EMPTY);
-        me->worked = since == BAG_UNKNOWN ? 0 : weir_seam_worked();
-        if (!worked || !me->worked)
+        me->usage.work = 0;
+        if (since == BAG_UNKNOWN)
+                return;
+        me->usage = weir_seam_usage();
+        if (!before.work)
                 return;
         me->begun = begun;
-        me->time = weir_seam_now() - since;
-        me->work = me->worked - worked;
+        me->time = me->usage.lost == before.lost ? weir_seam_now() - since : me->usage.work - before.work;
 }
 
 void weir_crew_loop(struct weir_crew *crew, struct weir_member *me) {

@@ -311,6 +311,32 @@ static void g10_poll_is_destroyed_in_a_handler(void **state) {
         scene_destroy(&scene);
 }
 
+/* Pending from here on; a call that is a cancellation point does not come back. */
+static int stop_while_cancelled(void *arg) {
+        struct scene *scene = arg;
+        struct weir_crew *other = NULL;
+        int old;
+
+        REQUIRE(pthread_cancel(pthread_self()) == 0);
+        weir_crew_create(scene->poll, scene_serve, NULL, &other);
+        weir_crew_stop(scene->crew);
+        REQUIRE(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old) == 0);
+        REQUIRE(other == NULL);
+        return 0;
+}
+
+static void g14_stop_is_no_cancellation_point(void **state) {
+        struct worker worker;
+        struct scene scene;
+
+        scene_make(&scene, *state, nothing, 1, 0);
+        assert_int_equal(weir_crew_start(scene.crew, 3), 0);
+        worker_start(&worker, stop_while_cancelled, &scene);
+        assert_int_equal(worker_join(&worker), 0);
+        expect_threads(1);
+        scene_destroy(&scene);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(g14_stop_leaves_with_the_poll_what_was_not_begun),
@@ -319,6 +345,7 @@ int main(void) {
                 CASE(g14_stopped_crew_takes_no_thread),
                 CASE(g14_another_crew_goes_on_with_what_one_left),
                 CASE(g14_stop_from_a_signal_handler),
+                CASE(g14_stop_is_no_cancellation_point),
                 CASE(g14_signal_does_not_end_work),
                 CASE(g14_destroy_in_a_handler_of_run),
                 CASE(g14_destroy_in_a_handler_of_made_threads),

@@ -154,8 +154,10 @@ int64_t weir_seam_now(void) {
         return TURN_ALARM + *alarms_of_this_thread() * TURN_ALARM;
 }
 
-int64_t weir_seam_worked(void) {
-        return 1;
+struct weir_seam_usage weir_seam_usage(void) {
+        struct weir_seam_usage usage = { 1, 0 };
+
+        return usage;
 }
 
 int weir_seam_getpid(void) {
@@ -229,12 +231,11 @@ static inline void model_begin(weir_crew_fn *fn, unsigned ready, unsigned limit)
         atomic_init(&model_words.returned, 0);
         atomic_init(&model_crew.threads, MODEL_MEMBERS);
         /* As if all events so far had taken that long. */
-        model_crew.pace.time = 0;
-        model_crew.pace.work = 0;
+        model_crew.pace.mean = 0;
         while (weir_pace_share(&model_crew.pace) > limit)
-                model_crew.pace.work += PACE_ALONE;
+                model_crew.pace.mean += PACE_ALONE;
         if (limit == 1)
-                model_crew.pace.work = PACE_BATCH * PACE_MAX;
+                model_crew.pace.mean = PACE_BATCH * PACE_MAX;
         atomic_init(&model_crew.members, NULL);
         for (unsigned i = 0; i < MODEL_MEMBERS; ++i) {
                 struct weir_member *member = &model_members[i];
@@ -243,7 +244,7 @@ static inline void model_begin(weir_crew_fn *fn, unsigned ready, unsigned limit)
                 member->next = i ? &model_members[i - 1] : NULL;
                 member->loaded = false;
                 member->begun = 0;
-                member->worked = 0;
+                member->usage.work = 0;
                 member->limit = PACE_MAX;
                 atomic_init(&member->bag.state, BAG_EMPTY);
                 atomic_init(&member->bag.since, BAG_NOBODY);

@@ -12,9 +12,11 @@ static unsigned wakes, sleeps;
 static void (*on_sleep)(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout);
 static void (*on_post_sleep)(bool alarm);
 static int64_t timer; /* of the post */
+static struct weir_seam_usage usage = { .work = 1 };
 static unsigned timer_sets;
 
 int64_t __wrap_weir_seam_now(void);
+struct weir_seam_usage __wrap_weir_seam_usage(void);
 void __wrap_weir_seam_sleep(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout);
 void __wrap_weir_seam_wake(_Atomic(uint32_t) *word, int count);
 void __wrap_weir_seam_post_sleep(struct weir_seam_post *post, _Atomic(uint32_t) *word, uint32_t expected, bool alarm);
@@ -23,6 +25,10 @@ void __wrap_weir_seam_post_set_alarm(struct weir_seam_post *post, int64_t time);
 
 int64_t __wrap_weir_seam_now(void) {
         return the_time;
+}
+
+struct weir_seam_usage __wrap_weir_seam_usage(void) {
+        return usage;
 }
 
 /* As the kernel: does not sleep if the word is another. */

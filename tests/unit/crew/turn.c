@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The turn: each decision that its word stands for, one thread at a time. */
-#include "hands.h"
-
-struct bench {
-        struct fixture *fx;
-        struct weir_crew *crew;
-        struct weir_member members[4]; /* the first is the one that acts */
-        struct weir_events *events[4];
-        struct weir_crew_words *words;
-};
+#include "bench.h"
 
 static void unused(struct weir_crew *crew, const struct weir_event *event, void *data) {
         (void)crew;
@@ -16,49 +8,9 @@ static void unused(struct weir_crew *crew, const struct weir_event *event, void 
         (void)data;
 }
 
-static struct bench *bench;
-
 static void bench_make(struct bench *new_bench, struct fixture *fx) {
-        memset(new_bench, 0, sizeof *new_bench);
-        bench = new_bench;
-        bench->fx = fx;
-        assert_int_equal(weir_crew_create(fx->poll, unused, NULL, &bench->crew), 0);
-        bench->words = bench->crew->words;
-        bench->crew->threads = 4;
-        for (unsigned i = 0; i < 4; i++) {
-                struct weir_member *member = &bench->members[i];
-
-                assert_int_equal(weir_events_create(BATCH, &bench->events[i]), 0);
-                member->crew = bench->crew;
-                member->bag.events = bench->events[i];
-                member->next = bench->crew->members;
-                bench->crew->members = member;
-        }
-        wakes = sleeps = timer_sets = 0;
-        on_sleep = NULL;
-        on_post_sleep = NULL;
+        bench_make_with(new_bench, fx, unused);
 }
-
-static void bench_free(void) {
-        for (unsigned i = 0; i < 4; i++)
-                weir_events_destroy(bench->events[i]);
-        bench->crew->members = NULL;
-        weir_crew_destroy(bench->crew);
-}
-
-static struct weir_member *me(void) {
-        return &bench->members[0];
-}
-
-static uint64_t turn(void) {
-        return bench->words->turn;
-}
-
-static void set(uint64_t word) {
-        bench->words->turn = word;
-}
-
-#define T (TURN_ALIVE | TURN_TAKEN)
 
 /* ---------------------------------------------------------------- taking it, and going to sleep */
 
@@ -104,7 +56,9 @@ static void sleeper_takes_the_turn_when_it_is_called(void **state) {
         bench_make(&new_bench, *state);
         set(T | TURN_TIMED);
         on_sleep = called_by_pass;
+        usage.work = 1000;
         assert_true(weir_turn_take(bench->crew, me()));
+        assert_int_equal(me()->usage.work, 0); /* unknown, as it was */
         assert_int_equal(turn(), T | TURN_TIMED);
         assert_int_equal(bench->words->bell, 0);
         bench_free();
@@ -193,6 +147,7 @@ static void look_out_goes_on_while_events_are_fetched(void **state) {
 /* Another member has the turn no more, and is inside the function since then. */
 static void begin_long_call(unsigned number) {
         assert_in_range(number, 0, 3);
+        usage.work += 100;
         if (number > 0)
                 return;
         set(turn() & ~TURN_TAKEN);
@@ -204,9 +159,11 @@ static void look_out_takes_the_turn_when_a_call_is_long(void **state) {
 
         start_post(*state, &new_bench, begin_long_call);
         set(T);
+        me()->usage = usage;
         assert_true(weir_turn_take(bench->crew, me()));
         assert_int_equal(turn(), T | TURN_VACANT);
         assert_int_equal(alarms, 1);
+        assert_int_equal(me()->usage.work, usage.work); /* looking out is no event's work */
         bench_free();
 }
 
