@@ -35,7 +35,7 @@ COMPILER = [*os.environ.get('CC', 'gcc').split(), '-std=gnu11', '-O1']
 FLAGS = ['-D_GNU_SOURCE', '-Iinclude', '-Itests']
 MODELS = {'model': 'rc11', 'imm': 'imm'}
 FOLDERS = {'unit': 'unit/reactor', 'crew': 'unit/crew'}
-HANDS = ('now', 'sleep', 'wake', 'post_sleep', 'post_ring', 'post_set_alarm', 'usage')  # as in tests/unit/crew/meson.build
+HANDS = ('now', 'sleep', 'wake', 'post_sleep', 'post_ring', 'post_set_alarm', 'worked', 'lost')  # as in tests/unit/crew/meson.build
 
 # What a test says that has found something. One that only hangs or crashes has not.
 VERDICT = re.compile(r'^Error: |\[  (FAILED|ERROR) ', re.MULTILINE)

@@ -223,7 +223,7 @@ static int let_in(struct weir_crew *crew, struct weir_member **ret_member) {
         member->used = true;
         member->loaded = false;
         member->begun = 0;
-        member->usage.work = 0;
+        member->worked = 0;
         count_thread(crew, 1);
         *ret_member = member;
         return 0;

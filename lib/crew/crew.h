@@ -52,11 +52,12 @@ struct weir_member {
         pthread_t thread; /* if it is used or made */
 
         /* Its own. */
-        bool loaded;                  /* counted among those with a bag, turn.h */
-        unsigned limit;               /* of its events object */
-        unsigned begun;               /* events of its last batch, that are not noted yet; 0 is none */
-        int64_t time;                 /* that these took, as weir_pace_note() wants it */
-        struct weir_seam_usage usage; /* of the thread, when it last ended a batch or a sleep; work is 0: unknown */
+        bool loaded;    /* counted among those with a bag, turn.h */
+        unsigned limit; /* of its events object */
+        unsigned begun; /* events of its last batch, that are not noted yet; 0 is none */
+        int64_t time;   /* that these took, as weir_pace_note() wants it */
+        int64_t worked; /* by its thread, when it last ended a batch or a sleep; 0: unknown */
+        long lost;      /* how often it had lost its processor, when somebody last looked */
 
         /* Its own and who robs it. */
         _Alignas(CREW_LINE) struct weir_bag bag;

@@ -6,8 +6,8 @@
  * when it got as many.
  *
  * What an event takes is the mean of the last hundred or so, with the rare long ones in it: where one in a hundred takes 5 ms,
- * that is what a thread risks with each. It is the time that passes, for calls may sleep. But a thread that loses its processor to
- * others has no long events, though they pass slowly: then it is processor time that counts (work.c).
+ * that is what a thread risks with each. It is processor time, for a thread that loses its processor to others, or runs on one that
+ * is slow for a while, has no long events; but the time that passes where calls sleep (work.c).
  *
  * Waking a thread costs some 10 us of processors that may have better things to do: a client on the same machine wants one, too.
  * An event of PACE_ALONE pays for that by itself. Of shorter ones more must lie there, as the cube of how much shorter they are:
@@ -15,12 +15,12 @@
  *
  *   an event takes, us       3    6   12   15   20   25   35   50   100
  *   a share                 64   33   16   12    5    2    1    1     1
- *   while nobody sleeps     64   33   16   13   10    8    2    2     1
+ *   while nobody sleeps     64   33   16   13   10    8    5    4     1
  *
  * While nobody sleeps there is nobody to call, and events wait for a thread wherever they lie. Then it asks for as many as it can
  * do within PACE_BATCH, short of what a look-out takes for a surprise (turn.h). For who has the turn may lose its processor to a
- * client, and the others sleep until it has it back; with fewer fetches that happens less often. Of events that pay for a call
- * it is half of that: somebody may sleep by the time when they come.
+ * client, and the others sleep until it has it back; with fewer fetches that happens less often. Of events that are twice as
+ * long as pays for a call it is half of that: somebody may sleep by the time when they come.
  */
 
 #include <stdbool.h>
@@ -51,7 +51,7 @@ static inline void weir_pace_note(struct weir_pace *pace, int64_t time, unsigned
 
 /* How many events to fetch while nobody sleeps. */
 static inline unsigned weir_pace_batch(const struct weir_pace *pace) {
-        int64_t event = pace->mean / PACE_MAX, batch = event < PACE_ALONE ? PACE_BATCH : PACE_BATCH / 2;
+        int64_t event = pace->mean / PACE_MAX, batch = event < 2 * PACE_ALONE ? PACE_BATCH : PACE_BATCH / 2;
 
         if (event < batch / PACE_MAX)
                 return PACE_MAX;

@@ -41,22 +41,27 @@ struct crew_timespec {
         int64_t nanoseconds;
 };
 
-int64_t weir_seam_now(void) {
+static int64_t crew_clock(clockid_t clock) {
         struct timespec ts;
 
-        clock_gettime(CLOCK_MONOTONIC, &ts);
+        clock_gettime(clock, &ts);
         return ts.tv_sec * CREW_NS_PER_S + ts.tv_nsec;
 }
 
-struct weir_seam_usage weir_seam_usage(void) {
+int64_t weir_seam_now(void) {
+        return crew_clock(CLOCK_MONOTONIC);
+}
+
+/* getrusage(2) has it, too, but as of the last tick of the clock. */
+int64_t weir_seam_worked(void) {
+        return crew_clock(CLOCK_THREAD_CPUTIME_ID) + 1;
+}
+
+long weir_seam_lost(void) {
         struct rusage usage;
 
         getrusage(RUSAGE_THREAD, &usage);
-        return (struct weir_seam_usage){
-                .work = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * CREW_NS_PER_S +
-                        (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * INT64_C(1000) + 1,
-                .lost = usage.ru_nivcsw,
-        };
+        return usage.ru_nivcsw;
 }
 
 void *weir_seam_alloc(size_t size) {

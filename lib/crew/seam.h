@@ -19,13 +19,9 @@
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t weir_seam_now(void);
 
-/* What a thread has had so far. */
-struct weir_seam_usage {
-        int64_t work; /* ns of a processor; never 0 */
-        long lost;    /* how often that was taken away from it */
-};
-
-struct weir_seam_usage weir_seam_usage(void);
+/* How many nanoseconds of a processor the thread has had so far, never 0; and how often one was taken away from it. */
+int64_t weir_seam_worked(void);
+long weir_seam_lost(void);
 
 /* Zeroed memory that begins at a cache line, or NULL. */
 void *weir_seam_alloc(size_t size);

@@ -259,8 +259,8 @@ static bool keep_post(struct weir_crew *crew, const struct weir_member *me) {
 
 /* What it took to sleep and to look out is no event's. */
 static bool rested(struct weir_member *me) {
-        if (me->usage.work)
-                me->usage = weir_seam_usage();
+        if (me->worked)
+                me->worked = weir_seam_worked();
         return true;
 }
 

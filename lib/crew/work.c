@@ -129,24 +129,30 @@ static unsigned handle(struct weir_crew *crew, struct weir_member *me, int count
 }
 
 /*
- * Closes the batch, and notes what it took: the time that passed, with the calls that slept; but where the thread lost its
- * processor meanwhile, how long it had one.
+ * How long a batch took: how long the thread had a processor. That is less than half of the time that passed where calls slept,
+ * which counts then, or where the thread lost its processor, which does not.
  */
+static int64_t time_of(struct weir_member *me, int64_t passed, int64_t worked) {
+        long lost = me->lost;
+
+        if (passed <= 2 * worked)
+                return worked;
+        me->lost = weir_seam_lost();
+        return me->lost == lost ? passed : worked;
+}
+
+/* Closes the batch, and notes what it took. */
 static void finish(struct weir_member *me, unsigned begun) {
         /* relaxed: it is its own */
-        int64_t since = atomic_load_explicit(&me->bag.since, memory_order_relaxed);
-        struct weir_seam_usage before = me->usage;
+        int64_t since = atomic_load_explicit(&me->bag.since, memory_order_relaxed), before = me->worked;
 
         weir_events_clear(me->bag.events);
         weir_bag_set(&me->bag, BAG_EMPTY);
-        me->usage.work = 0;
-        if (since == BAG_UNKNOWN)
-                return;
-        me->usage = weir_seam_usage();
-        if (!before.work)
+        me->worked = since == BAG_UNKNOWN ? 0 : weir_seam_worked();
+        if (!before || !me->worked)
                 return;
         me->begun = begun;
-        me->time = me->usage.lost == before.lost ? weir_seam_now() - since : me->usage.work - before.work;
+        me->time = time_of(me, weir_seam_now() - since, me->worked - before);
 }
 
 void weir_crew_loop(struct weir_crew *crew, struct weir_member *me) {

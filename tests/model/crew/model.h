@@ -154,10 +154,12 @@ int64_t weir_seam_now(void) {
         return TURN_ALARM + *alarms_of_this_thread() * TURN_ALARM;
 }
 
-struct weir_seam_usage weir_seam_usage(void) {
-        struct weir_seam_usage usage = { 1, 0 };
+int64_t weir_seam_worked(void) {
+        return 1;
+}
 
-        return usage;
+long weir_seam_lost(void) {
+        return 0;
 }
 
 int weir_seam_getpid(void) {
@@ -244,7 +246,8 @@ static inline void model_begin(weir_crew_fn *fn, unsigned ready, unsigned limit)
                 member->next = i ? &model_members[i - 1] : NULL;
                 member->loaded = false;
                 member->begun = 0;
-                member->usage.work = 0;
+                member->worked = 0;
+                member->lost = 0;
                 member->limit = PACE_MAX;
                 atomic_init(&member->bag.state, BAG_EMPTY);
                 atomic_init(&member->bag.since, BAG_NOBODY);

@@ -12,11 +12,13 @@ static unsigned wakes, sleeps;
 static void (*on_sleep)(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout);
 static void (*on_post_sleep)(bool alarm);
 static int64_t timer; /* of the post */
-static struct weir_seam_usage usage = { .work = 1 };
+static int64_t worked = 1;
+static long lost;
 static unsigned timer_sets;
 
 int64_t __wrap_weir_seam_now(void);
-struct weir_seam_usage __wrap_weir_seam_usage(void);
+int64_t __wrap_weir_seam_worked(void);
+long __wrap_weir_seam_lost(void);
 void __wrap_weir_seam_sleep(_Atomic(uint32_t) *word, uint32_t expected, int64_t timeout);
 void __wrap_weir_seam_wake(_Atomic(uint32_t) *word, int count);
 void __wrap_weir_seam_post_sleep(struct weir_seam_post *post, _Atomic(uint32_t) *word, uint32_t expected, bool alarm);
@@ -27,8 +29,12 @@ int64_t __wrap_weir_seam_now(void) {
         return the_time;
 }
 
-struct weir_seam_usage __wrap_weir_seam_usage(void) {
-        return usage;
+int64_t __wrap_weir_seam_worked(void) {
+        return worked;
+}
+
+long __wrap_weir_seam_lost(void) {
+        return lost;
 }
 
 /* As the kernel: does not sleep if the word is another. */

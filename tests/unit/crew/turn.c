@@ -56,9 +56,9 @@ static void sleeper_takes_the_turn_when_it_is_called(void **state) {
         bench_make(&new_bench, *state);
         set(T | TURN_TIMED);
         on_sleep = called_by_pass;
-        usage.work = 1000;
+        worked = 1000;
         assert_true(weir_turn_take(bench->crew, me()));
-        assert_int_equal(me()->usage.work, 0); /* unknown, as it was */
+        assert_int_equal(me()->worked, 0); /* unknown, as it was */
         assert_int_equal(turn(), T | TURN_TIMED);
         assert_int_equal(bench->words->bell, 0);
         bench_free();
@@ -147,7 +147,7 @@ static void look_out_goes_on_while_events_are_fetched(void **state) {
 /* Another member has the turn no more, and is inside the function since then. */
 static void begin_long_call(unsigned number) {
         assert_in_range(number, 0, 3);
-        usage.work += 100;
+        worked += 100;
         if (number > 0)
                 return;
         set(turn() & ~TURN_TAKEN);
@@ -159,11 +159,11 @@ static void look_out_takes_the_turn_when_a_call_is_long(void **state) {
 
         start_post(*state, &new_bench, begin_long_call);
         set(T);
-        me()->usage = usage;
+        me()->worked = worked;
         assert_true(weir_turn_take(bench->crew, me()));
         assert_int_equal(turn(), T | TURN_VACANT);
         assert_int_equal(alarms, 1);
-        assert_int_equal(me()->usage.work, usage.work); /* looking out is no event's work */
+        assert_int_equal(me()->worked, worked); /* looking out is no event's work */
         bench_free();
 }
 

@@ -42,7 +42,7 @@ static void goes_on_until(unsigned last) {
 
 static void sleep_for_a_while(void) {
         the_time += 1000000;
-        usage.work += 5000;
+        worked += 5000;
         goes_on_until(200);
 }
 
@@ -57,10 +57,10 @@ static void calls_that_sleep_are_long(void **state) {
 /* It works as long as ever, but for 3 ms of one call in five somebody else has its processor. */
 static void lose_the_processor(void) {
         the_time += 10000;
-        usage.work += 10000;
+        worked += 10000;
         if (calls % 5 == 0) {
                 the_time += 3000000;
-                ++usage.lost;
+                ++lost;
         }
         goes_on_until(600);
 }
@@ -73,11 +73,26 @@ static void losing_the_processor_is_no_long_call(void **state) {
         bench_free();
 }
 
+/* The machine below has others to serve: time passes of which nobody tells. */
+static void be_slow(void) {
+        the_time += 19000;
+        worked += 10000;
+        goes_on_until(300);
+}
+
+static void passing_slowly_is_no_long_call(void **state) {
+        struct bench new_bench;
+
+        play(&new_bench, *state, 4, be_slow);
+        assert_in_range(bench->crew->pace.mean / PACE_MAX, 9000, 11000);
+        bench_free();
+}
+
 /* It is long, and loses its processor in each of them. */
 static void work_for_long(void) {
         the_time += 9000000;
-        usage.work += 2000000;
-        ++usage.lost;
+        worked += 2000000;
+        ++lost;
         goes_on_until(300);
 }
 
@@ -99,7 +114,7 @@ static void who_is_alone_notes_nothing(void **state) {
 
         play(&new_bench, *state, 1, do_nothing);
         mean = bench->crew->pace.mean;
-        assert_int_equal(me()->usage.work, 0);
+        assert_int_equal(me()->worked, 0);
         bench_free();
         bench_make_with(&new_bench, *state, call);
         assert_int_equal(bench->crew->pace.mean, mean); /* as that of a new one */
@@ -155,11 +170,9 @@ static void who_gives_back_calls(void **state) {
 
 int main(void) {
         const struct CMUnitTest cases[] = {
-                CASE(calls_that_sleep_are_long),
-                CASE(losing_the_processor_is_no_long_call),
-                CASE(long_calls_are_long_on_a_busy_machine),
-                CASE(who_is_alone_notes_nothing),
-                CASE(who_gives_back_calls),
+                CASE(calls_that_sleep_are_long),      CASE(losing_the_processor_is_no_long_call),
+                CASE(passing_slowly_is_no_long_call), CASE(long_calls_are_long_on_a_busy_machine),
+                CASE(who_is_alone_notes_nothing),     CASE(who_gives_back_calls),
         };
 
         return cmocka_run_group_tests_name("work", cases, NULL, NULL);
