@@ -201,8 +201,8 @@ void weir_turn_put_off(struct weir_crew *crew, const struct weir_member *me, int
 }
 
 /*
- * True: the alarm is due, for which it slept. Else it sleeps until the alarm or a ring. Another one may put it off at the same time, so that the timer goes off
- * before the time that the word says. Then it is set once more, as before each sleep.
+ * True: the alarm is due, for which it slept. Else it sleeps until the alarm or a ring. Another one may put the alarm off at the
+ * same time, so that the timer goes off before the time that the word says. Then it is set once more, as before each sleep.
  */
 static bool await_alarm(struct weir_crew *crew, struct watch *watch, uint32_t rings) {
         int64_t now = weir_seam_now(), alarm = alarm_of(crew);
