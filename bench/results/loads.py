@@ -28,14 +28,14 @@ BOUNDS = {
              "request. Asio does more of them with two threads, and with more CPU time for each. Where a thread fetches "
              "several events and loses its processor to the client, these wait until it has it back, which is the p99; a server "
              "that fetches one at a time has one that waits."),
-    "short": ("Up to 20 µs, or that and a rare long one", "Server and client keep both processors busy, with either server: idle were "
-              "3 % (--work=20, 64 connections, by perf sched). So what counts is CPU time for a request, and the client's is part "
-              "of it. Beside a crew wrk wakes up 0.23 times for a request, beside raw epoll 0.19, and takes 7.5 instead of "
-              "6.0 µs; the crew itself takes 37.9 and not 36.5. With 8 connections the crew calls a second thread only for "
-              "what pays for the call, which the client's machine need not pay for in raw epoll: there the kernel wakes the "
-              "thread out of the client's write. In p99 a slice of the scheduler shows, of 3 ms: who has the turn may lose its "
-              "processor, and the others cannot wait in its place, for one waits at a time; and of what it has fetched, up to "
-              "120 µs, all waits."),
+    "short": ("Up to 20 µs, or that and a rare long one", "Server and client keep both processors busy, with either server, so what "
+              "counts is CPU time for a request, the client's included. With 8 connections and 5 µs a crew leaves most to one "
+              "thread, and the client has a processor to itself: that is why its p99 is a fraction of the others'. It calls another "
+              "thread for what pays for the call, by a system call of its own; raw epoll has the kernel wake one out of the "
+              "client's write. A thread that wakes by a timer is dear on a virtual machine: one that sleeps 1 ms in a loop, in any "
+              "process, takes a fifth of the requests/s away beside 5 µs and 8 connections. In p99 a slice of the scheduler "
+              "shows, of 3 ms: who has the turn may lose its processor, and the others cannot wait in its place, for one waits at "
+              "a time; and of what it has fetched, up to 200 µs, all waits."),
     "long": ("100 µs and more", "Requests/s are within 5 %. Beside either server requests begin one at a time, and in the order in which "
              "they came: of 5,700 of 1 ms, and of 48,000 of 100 µs, with 64 connections, 99 of 100 were overtaken by none or one. So "
              "the p99 is how long all 64 take when it takes longest, and of a run of 1 s the slowest hundredth are 20 requests of "
