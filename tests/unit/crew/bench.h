@@ -36,6 +36,16 @@ static inline void bench_make_with(struct bench *new_bench, struct fixture *fx, 
         on_post_sleep = NULL;
 }
 
+static inline void unused(struct weir_crew *crew, const struct weir_event *event, void *data) {
+        (void)crew;
+        (void)event;
+        (void)data;
+}
+
+static inline void bench_make(struct bench *new_bench, struct fixture *fx) {
+        bench_make_with(new_bench, fx, unused);
+}
+
 static inline void bench_free(void) {
         for (unsigned i = 0; i < 4; i++)
                 weir_events_destroy(bench->events[i]);
@@ -56,3 +66,20 @@ static inline void set(uint64_t word) {
 }
 
 #define T (TURN_ALIVE | TURN_TAKEN)
+
+/* Something lies in the bag of another member, which is inside its function. Returns the descriptor that is ready. */
+static inline int let_one_lie(struct weir_bag *bag) {
+        struct fixture *fx = bench->fx;
+        int fd = make_eventfd(1);
+
+        assert_int_equal(weir_register(fx->registry, fd, 1, WEIR_READABLE), 0);
+        assert_int_equal(wait_ms(fx->poll, bag->events, 0), 1);
+        weir_bag_open(bag);
+        return fd;
+}
+
+static inline void clear_away(struct weir_bag *bag, int fd) {
+        weir_events_clear(bag->events);
+        assert_int_equal(weir_deregister(bench->fx->registry, fd), 0);
+        close(fd);
+}
