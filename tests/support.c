@@ -41,6 +41,19 @@ int lowest_free_descriptor(void) {
         return fd;
 }
 
+void leave_room(unsigned room, struct rlimit *ret_before) {
+        struct rlimit limit;
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, ret_before), 0);
+        limit = *ret_before;
+        limit.rlim_cur = (rlim_t)lowest_free_descriptor() + room;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+void restore_room(const struct rlimit *before) {
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, before), 0);
+}
+
 uint64_t now_ns(void) {
         struct timespec ts;
 

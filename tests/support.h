@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <weir/weir.h>
@@ -79,6 +80,9 @@ void fixture_end_poll(struct fixture *fx);
 
 unsigned count_descriptors(void);
 int lowest_free_descriptor(void);
+/* Leaves room for so many descriptors more. What was before is to be restored. */
+void leave_room(unsigned room, struct rlimit *ret_before);
+void restore_room(const struct rlimit *before);
 uint64_t now_ns(void);
 
 /* ---------------------------------------------------------------- descriptors */

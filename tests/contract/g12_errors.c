@@ -4,7 +4,6 @@
  * outputs stay untouched. (The fork's place in the order is shown in g11_fork.c.)
  */
 #include <signal.h>
-#include <sys/resource.h>
 
 #include "../support.h"
 
@@ -253,15 +252,12 @@ static void g12_arguments_come_before_the_end_of_the_poll_and_that_before_the_de
 
 /* Runs poll_create with room for so many descriptors. */
 static int create_with_room(unsigned room, struct weir_poll **ret_poll) {
-        struct rlimit before, limit;
+        struct rlimit before;
         int r;
 
-        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-        limit = before;
-        limit.rlim_cur = (rlim_t)lowest_free_descriptor() + room;
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        leave_room(room, &before);
         r = weir_poll_create(ret_poll);
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        restore_room(&before);
         return r;
 }
 
@@ -287,15 +283,12 @@ static void g12_poll_create_without_descriptors_gets_emfile_and_leaves_nothing(v
 
 static void g12_poll_fd_without_descriptors_gets_emfile_or_the_descriptor(void **state) {
         struct fixture *fx = *state;
-        struct rlimit before, limit;
+        struct rlimit before;
         int r;
 
-        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-        limit = before;
-        limit.rlim_cur = (rlim_t)lowest_free_descriptor();
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        leave_room(0, &before);
         r = weir_poll_fd(fx->poll);
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        restore_room(&before);
         assert_true(r >= 0 || r == -EMFILE);
         expect_silence(fx);
         assert_true(weir_poll_fd(fx->poll) >= 0);

@@ -7,7 +7,6 @@
 
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 /* The how-manieth call from now on fails, and all after it; 0: none. */
 static int allocations_left, threads_left, maps_left, watches_left;
@@ -83,15 +82,12 @@ static void g14_crew_without_memory_is_refused(void **state) {
 
 /* Makes a crew with room for so many descriptors. */
 static int create_with_room(struct weir_poll *poll, unsigned room, struct weir_crew **ret_crew) {
-        struct rlimit before, limit;
+        struct rlimit before;
         int r;
 
-        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-        limit = before;
-        limit.rlim_cur = (rlim_t)lowest_free_descriptor() + room;
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        leave_room(room, &before);
         r = weir_crew_create(poll, scene_serve, NULL, ret_crew);
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        restore_room(&before);
         return r;
 }
 

@@ -5,13 +5,11 @@
  */
 #include "../support.h"
 
-#include <sys/resource.h>
-
 #define GHOSTS 3
 
 static void beside(struct fixture *fx, unsigned ghosts, unsigned capacity, weir_interest mode) {
         int fds[GHOSTS], copies[GHOSTS], ready;
-        struct rlimit limit, none;
+        struct rlimit limit;
         struct weir_events *events = NULL;
         struct weir_event event;
         unsigned missed = 0;
@@ -30,10 +28,7 @@ static void beside(struct fixture *fx, unsigned ghosts, unsigned capacity, weir_
         assert_int_equal(weir_register(fx->registry, ready, 1, WEIR_READABLE | mode), 0);
         assert_int_equal(weir_events_create(capacity, &events), 0);
 
-        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-        none = limit;
-        none.rlim_cur = 0;
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        leave_room(0, &limit);
         for (unsigned i = 0; i < 20; i++) {
                 if (wait_ms(fx->poll, events, 0) < 1 || !weir_events_next(events, &event) || event.token != 1)
                         missed++;
@@ -44,7 +39,7 @@ static void beside(struct fixture *fx, unsigned ghosts, unsigned capacity, weir_
                 }
                 ring(ready);
         }
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        restore_room(&limit);
 
         if (missed)
                 print_error("mode %#x, %u ghosts, capacity %u: %u of 20 waits brought nothing\n", mode, ghosts,

@@ -6,7 +6,6 @@
 #include "../support.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 
 static void nothing(int number) {
         (void)number;
@@ -22,7 +21,7 @@ static int wait_for_ever(void *arg) {
 static void g12_signal_ends_a_wait_that_naps(void **state) {
         struct fixture *fx = *state;
         struct sigaction action = { .sa_handler = nothing }, before;
-        struct rlimit limit, none;
+        struct rlimit limit;
         struct worker worker;
         uint64_t deadline;
         int fd, duplicate;
@@ -35,16 +34,13 @@ static void g12_signal_ends_a_wait_that_naps(void **state) {
         close(fd);
         assert_int_equal(weir_deregister(fx->registry, fd), 0);
 
-        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-        none = limit;
-        none.rlim_cur = 0;
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        leave_room(0, &limit);
         worker_start(&worker, wait_for_ever, fx);
         deadline = now_ns() + DEADLINE_MS / 3 * UINT64_C(1000000);
         while (!worker_done_within(&worker, 1) && now_ns() < deadline)
                 assert_int_equal(pthread_kill(worker.thread, SIGUSR1), 0);
         /* Now the ghost can be got rid of, and the wait be ended in any case. */
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        restore_room(&limit);
         while (!worker_done_within(&worker, 1))
                 assert_int_equal(pthread_kill(worker.thread, SIGUSR1), 0);
         assert_true(now_ns() < deadline);
